@@ -1,0 +1,50 @@
+import { InvalidTaskError } from "../errors.ts";
+import { isMapping } from "./headers.ts";
+
+/** What happens after the task, as its message carries it: signatures, as plain data. */
+export interface Embed {
+  callbacks: readonly unknown[] | null;
+  errbacks: readonly unknown[] | null;
+  /** The rest of the chain in reverse: the next task is the last element. */
+  chain: readonly unknown[] | null;
+  /** The body of the chord whose header the task is in. */
+  chord: unknown;
+}
+
+/** The body of a task message of protocol 2. */
+export type TaskBody = [args: unknown[], kwargs: Record<string, unknown>, embed: Embed];
+
+const NOTHING: Embed = { callbacks: null, errbacks: null, chain: null, chord: null };
+
+/**
+ * The body of a task message, checked.
+ * @throws InvalidTaskError when it is not `[args, kwargs, embed]`
+ */
+export function readBody(body: unknown): TaskBody {
+  if (!Array.isArray(body) || body.length !== 3) {
+    throw new InvalidTaskError("the body must be a list of three: [args, kwargs, embed]");
+  }
+  const [args, kwargs, embed] = body;
+  if (!Array.isArray(args)) throw new InvalidTaskError("Task positional arguments are not a list");
+  if (!isMapping(kwargs)) throw new InvalidTaskError("Task keyword arguments is not a mapping");
+  if (embed !== null && !isMapping(embed)) throw new InvalidTaskError("the third part of the body is not a mapping");
+  return [args, kwargs, readEmbed(embed ?? {})];
+}
+
+/** @throws InvalidTaskError when a list of signatures is something else */
+export function readEmbed(embed: Record<string, unknown>): Embed {
+  if (!embed.callbacks && !embed.errbacks && !embed.chain && !embed.chord) return NOTHING;
+  return {
+    callbacks: signatures(embed, "callbacks"),
+    errbacks: signatures(embed, "errbacks"),
+    chain: signatures(embed, "chain"),
+    chord: embed.chord ?? null,
+  };
+}
+
+function signatures(embed: Record<string, unknown>, name: string): readonly unknown[] | null {
+  const value = embed[name];
+  if (value === undefined || value === null) return null;
+  if (!Array.isArray(value)) throw new InvalidTaskError(`${name} in the body must be a list or null`);
+  return value;
+}

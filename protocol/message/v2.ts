@@ -1,0 +1,57 @@
+import { argsRepr, saferepr } from "../python/saferepr.ts";
+import type { Embed, TaskBody } from "./embed.ts";
+import type { TaskHeaders } from "./headers.ts";
+import { etaHeader, expiresHeader, type TaskOptions } from "./task-options.ts";
+
+/** Longest `argsrepr` and `kwargsrepr`, in characters. */
+const REPR_MAX_SIZE = 1024;
+
+/** A task message before it is serialized. */
+export interface TaskMessageV2 {
+  headers: TaskHeaders;
+  properties: { correlation_id: string; reply_to: string };
+  body: TaskBody;
+}
+
+/**
+ * A task message of protocol 2: everything about the task in the headers, the arguments and what follows in the body.
+ * Absent values are written as null, never left out. Mirrors `celery/app/amqp.py as_task_v2`.
+ *
+ * @throws RangeError for a countdown or expiry out of range
+ */
+export function asTaskV2(name: string, options: TaskOptions): TaskMessageV2 {
+  const args = options.args ? [...options.args] : [];
+  const kwargs = options.kwargs ?? {};
+  const levels = options.reprMaxLevels ?? 3;
+  const embed: Embed = {
+    callbacks: options.callbacks ?? null,
+    errbacks: options.errbacks ?? null,
+    chain: options.chain ?? null,
+    chord: options.chord ?? null,
+  };
+  return {
+    headers: {
+      lang: "py",
+      task: name,
+      id: options.taskId,
+      shadow: options.shadow ?? null,
+      eta: etaHeader(options),
+      expires: expiresHeader(options),
+      group: options.groupId ?? null,
+      group_index: options.groupIndex ?? null,
+      retries: options.retries ?? 0,
+      timelimit: [options.timeLimit ?? null, options.softTimeLimit ?? null],
+      root_id: options.rootId || options.taskId,
+      parent_id: options.parentId ?? null,
+      argsrepr: options.argsrepr ?? argsRepr(args, REPR_MAX_SIZE, levels),
+      kwargsrepr: options.kwargsrepr ?? saferepr(kwargs, REPR_MAX_SIZE, levels),
+      origin: options.origin,
+      ignore_result: options.ignoreResult ?? null,
+      replaced_task_nesting: options.replacedTaskNesting ?? 0,
+      stamped_headers: options.stampedHeaders ?? null,
+      stamps: options.stamps ?? {},
+    },
+    properties: { correlation_id: options.taskId, reply_to: options.replyTo ?? "" },
+    body: [args, kwargs, embed],
+  };
+}

@@ -1,0 +1,98 @@
+import { PlainDate, PlainTime } from "./datetime.ts";
+import { dateRepr, datetimeRepr, timeRepr } from "./datetime-repr.ts";
+import { Decimal } from "./decimal.ts";
+import { Float, floatRepr, numberRepr } from "./numbers.ts";
+import { UUID } from "./uuid.ts";
+
+/** Containers nested deeper than this are shown as `...`; also what ends the walk through a cyclic value. */
+const MAX_DEPTH = 100;
+
+/** A string as Python's `repr()` quotes and escapes it. */
+export function stringRepr(text: string): string {
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  let out = quote;
+  for (const char of text) {
+    if (char === quote || char === "\\") out += `\\${char}`;
+    else if (char === "\n") out += "\\n";
+    else if (char === "\r") out += "\\r";
+    else if (char === "\t") out += "\\t";
+    else out += isPrintable(char) ? char : escapeCodePoint(char.codePointAt(0) as number);
+  }
+  return out + quote;
+}
+
+/**
+ * A value as Python's `repr()` would print what it becomes there: `None`, `True`, `1.0`, `'text'`, `{'a': [1]}`.
+ * Never throws: what has no counterpart in Python is shown in JavaScript's way.
+ */
+export function repr(value: unknown, depth = 0): string {
+  if (value === null || value === undefined) return "None";
+  switch (typeof value) {
+    case "boolean":
+      return value ? "True" : "False";
+    case "number":
+      return numberRepr(value);
+    case "bigint":
+      return String(value);
+    case "string":
+      return stringRepr(value);
+    case "object":
+      if (depth > MAX_DEPTH) return "...";
+      return Array.isArray(value)
+        ? `[${value.map((item) => repr(item, depth + 1)).join(", ")}]`
+        : objectRepr(value, depth + 1);
+    default:
+      return `<${typeof value}>`;
+  }
+}
+
+function objectRepr(value: object, depth: number): string {
+  const scalar = scalarRepr(value);
+  if (scalar !== undefined) return scalar;
+  if (value instanceof Set) return value.size ? `{${joined(value, depth)}}` : "set()";
+  const entries = value instanceof Map ? [...value] : Object.entries(value);
+  return `{${entries.map(([key, item]) => `${repr(key, depth)}: ${repr(item, depth)}`).join(", ")}}`;
+}
+
+function joined(items: Iterable<unknown>, depth: number): string {
+  return Array.from(items, (item) => repr(item, depth)).join(", ");
+}
+
+/** `repr` of the value types that have no members to walk; undefined for containers. */
+export function scalarRepr(value: object): string | undefined {
+  if (value instanceof Float) return floatRepr(value.value);
+  if (value instanceof Date) return datetimeRepr(value);
+  if (value instanceof Decimal) return `Decimal('${value.text}')`;
+  if (value instanceof UUID) return `UUID('${value}')`;
+  if (value instanceof PlainDate) return dateRepr(value);
+  if (value instanceof PlainTime) return timeRepr(value);
+  if (value instanceof Uint8Array) return bytesRepr(value);
+  if (value instanceof Error) return `${value.name}(${stringRepr(value.message)})`;
+  return undefined;
+}
+
+/** Bytes as Python's `repr()` prints them. */
+export function bytesRepr(bytes: Uint8Array): string {
+  let out = "b'";
+  for (const byte of bytes) {
+    if (byte === 0x27 || byte === 0x5c) out += `\\${String.fromCharCode(byte)}`;
+    else if (byte === 0x0a) out += "\\n";
+    else if (byte === 0x0d) out += "\\r";
+    else if (byte === 0x09) out += "\\t";
+    else out += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${hex(byte, 2)}`;
+  }
+  return `${out}'`;
+}
+
+function isPrintable(char: string): boolean {
+  return char === " " || !/[\p{C}\p{Z}]/u.test(char);
+}
+
+function escapeCodePoint(code: number): string {
+  if (code < 0x100) return `\\x${hex(code, 2)}`;
+  return code < 0x10000 ? `\\u${hex(code, 4)}` : `\\U${hex(code, 8)}`;
+}
+
+function hex(code: number, width: number): string {
+  return code.toString(16).padStart(width, "0");
+}

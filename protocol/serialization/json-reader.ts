@@ -1,0 +1,229 @@
+import { DecodeError } from "../errors.ts";
+import { floatRepr } from "../python/numbers.ts";
+import { RawJson } from "./raw-json.ts";
+import { fromTypedValue, isTypedValue } from "./typed-values.ts";
+
+const SPACE = /[ \t\n\r]*/y;
+const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
+const WORD = /true|false|null|NaN|-?Infinity/y;
+const INTEGER_KEY = /^(?:0|[1-9]\d*)$/;
+/** Any number that a double might not hold needs this many digits in a row. */
+const LONG_NUMBER = /\d{16}/;
+
+/**
+ * The value of JSON text as Python's `json.loads` through kombu reads it: integers beyond 2^53 as `bigint`, `NaN` and
+ * `Infinity` accepted, typed values as {@link DateTime}, {@link Decimal}, `Uint8Array`… `JSON.parse` does the work
+ * wherever it gives the same. Mirrors `kombu/utils/json.py loads`.
+ *
+ * @throws DecodeError when the text is not JSON, or holds a typed value that kombu does not know
+ */
+export function loads(text: string): unknown {
+  const value = LONG_NUMBER.test(text) ? parse(text, "values") : parseFast(text);
+  return text.includes('"__type__"') ? guardStack(() => revive(value)) : value;
+}
+
+/**
+ * The value of JSON text that is only forwarded: what JavaScript would change stays {@link RawJson}, and typed values
+ * stay the objects they are on the wire. Writing it again gives the text that Python wrote, byte for byte.
+ *
+ * @throws DecodeError when the text is not JSON
+ */
+export function loadsForward(text: string): unknown {
+  return parse(text, "forward");
+}
+
+function parseFast(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return parse(text, "values");
+  }
+}
+
+function guardStack<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) throw new DecodeError("the JSON is nested too deeply", { cause: error });
+    throw error;
+  }
+}
+
+function revive(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) value[i] = revive(value[i]);
+    return value;
+  }
+  for (const key of Object.keys(value)) {
+    setOwn(value, key, revive((value as Record<string, unknown>)[key]));
+  }
+  return isTypedValue(value) ? fromTypedValue(value) : value;
+}
+
+/** Sets a key without ever reaching the prototype by the name of `__proto__`. */
+function setOwn(target: object, key: string, value: unknown): void {
+  if (key === "__proto__") {
+    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  } else {
+    (target as Record<string, unknown>)[key] = value;
+  }
+}
+
+type Mode = "values" | "forward";
+
+function parse(text: string, mode: Mode): unknown {
+  return guardStack(() => new Reader(text, mode).read());
+}
+
+class Reader {
+  readonly #text: string;
+  readonly #forward: boolean;
+  #at = 0;
+
+  constructor(text: string, mode: Mode) {
+    this.#text = text;
+    this.#forward = mode === "forward";
+  }
+
+  read(): unknown {
+    const value = this.#value();
+    this.#space();
+    if (this.#at < this.#text.length) this.#fail("Extra data");
+    return value;
+  }
+
+  #value(): unknown {
+    this.#space();
+    switch (this.#text[this.#at]) {
+      case "{":
+        return this.#object();
+      case "[":
+        return this.#list();
+      case '"':
+        return this.#string();
+      case "t":
+      case "f":
+      case "n":
+      case "N":
+      case "I":
+        return this.#word();
+      default:
+        return this.#text.startsWith("-I", this.#at) ? this.#word() : this.#number();
+    }
+  }
+
+  #list(): unknown[] {
+    const items: unknown[] = [];
+    this.#at++;
+    this.#space();
+    if (this.#take("]")) return items;
+    for (;;) {
+      items.push(this.#value());
+      this.#space();
+      if (this.#take("]")) return items;
+      if (!this.#take(",")) this.#fail("Expecting ',' delimiter");
+    }
+  }
+
+  #object(): unknown {
+    const start = this.#at;
+    const object: Record<string, unknown> = {};
+    let changed = false;
+    this.#at++;
+    this.#space();
+    if (this.#take("}")) return object;
+    for (;;) {
+      this.#space();
+      if (this.#text[this.#at] !== '"') this.#fail("Expecting property name enclosed in double quotes");
+      const key = this.#string();
+      this.#space();
+      if (!this.#take(":")) this.#fail("Expecting ':' delimiter");
+      changed ||= INTEGER_KEY.test(key) || key === "__proto__" || Object.hasOwn(object, key);
+      setOwn(object, key, this.#value());
+      this.#space();
+      if (this.#take("}")) break;
+      if (!this.#take(",")) this.#fail("Expecting ',' delimiter");
+    }
+    return changed && this.#forward ? new RawJson(this.#text.slice(start, this.#at)) : object;
+  }
+
+  /** The end is found by plain search: a pattern over a string of megabytes would exhaust the stack. */
+  #string(): string {
+    const start = this.#at;
+    let end = start;
+    do {
+      end = this.#text.indexOf('"', end + 1);
+      if (end < 0) this.#fail("Unterminated string");
+    } while (isEscaped(this.#text, end));
+    this.#at = end + 1;
+    try {
+      return JSON.parse(this.#text.slice(start, end + 1));
+    } catch {
+      this.#at = start;
+      return this.#fail("Invalid string");
+    }
+  }
+
+  #word(): unknown {
+    const word = this.#match(WORD);
+    switch (word) {
+      case "true":
+        return true;
+      case "false":
+        return false;
+      case "null":
+        return null;
+      case undefined:
+        return this.#fail("Expecting value");
+      default:
+        return this.#forward ? new RawJson(word) : Number(word);
+    }
+  }
+
+  #number(): unknown {
+    NUMBER.lastIndex = this.#at;
+    const match = NUMBER.exec(this.#text);
+    if (!match) this.#fail("Expecting value");
+    this.#at = NUMBER.lastIndex;
+    const [token, fraction, exponent] = match;
+    const value = Number(token);
+    if (fraction === undefined && exponent === undefined) {
+      if (Number.isSafeInteger(value) && token !== "-0") return value;
+      if (this.#forward) return new RawJson(token);
+      return token === "-0" ? 0 : BigInt(token);
+    }
+    const unchanged = !Number.isInteger(value) && floatRepr(value) === token;
+    return unchanged || !this.#forward ? value : new RawJson(token);
+  }
+
+  #space(): void {
+    SPACE.lastIndex = this.#at;
+    SPACE.test(this.#text);
+    this.#at = SPACE.lastIndex;
+  }
+
+  #take(char: string): boolean {
+    if (this.#text[this.#at] !== char) return false;
+    this.#at++;
+    return true;
+  }
+
+  #match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at;
+    if (!pattern.test(this.#text)) return undefined;
+    const token = this.#text.slice(this.#at, pattern.lastIndex);
+    this.#at = pattern.lastIndex;
+    return token;
+  }
+
+  #fail(what: string): never {
+    throw new DecodeError(`${what}: char ${this.#at}`);
+  }
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0;
+  while (text[at - 1 - backslashes] === "\\") backslashes++;
+  return backslashes % 2 === 1;
+}

@@ -1,0 +1,105 @@
+import { EncodeError } from "../errors.ts";
+import { Float, floatRepr, isPythonInt } from "../python/numbers.ts";
+import { RawJson } from "./raw-json.ts";
+import { toTypedValue } from "./typed-values.ts";
+
+const PLAIN = /^[ !#-[\]-~]*$/;
+const NOT_ASCII = /[\x7f-\uffff]/g;
+
+/**
+ * JSON exactly as Python's `json.dumps` through kombu writes it: `", "` and `": "` between the parts, everything
+ * beyond ASCII escaped, `NaN` and `Infinity` bare, a `float` never without its point, typed values for dates, bytes…
+ * Mirrors `kombu/utils/json.py dumps`.
+ *
+ * @throws EncodeError for a value with no form in JSON, a cycle, or nesting beyond what the stack holds
+ */
+export function dumps(value: unknown): string {
+  try {
+    return write(value);
+  } catch (error) {
+    if (error instanceof EncodeError) throw error;
+    if (error instanceof RangeError && /call stack/i.test(error.message)) {
+      throw new EncodeError("Circular reference detected, or nested too deeply", { cause: error });
+    }
+    throw new EncodeError(`cannot be written as JSON: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** A JSON string in ASCII. */
+export function dumpString(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
+  return JSON.stringify(text).replace(NOT_ASCII, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function write(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return dumpString(value);
+    case "number":
+      return dumpNumber(value);
+    case "boolean":
+      return value ? "true" : "false";
+    case "undefined":
+      return "null";
+    case "bigint":
+      return String(value);
+    case "object":
+      if (value === null) return "null";
+      return Array.isArray(value) ? writeList(value) : writeObject(value);
+    default:
+      throw new EncodeError(`Object of type ${typeof value} is not JSON serializable`);
+  }
+}
+
+function dumpNumber(value: number): string {
+  if (isPythonInt(value)) return String(value);
+  return Number.isFinite(value) ? floatRepr(value) : String(value);
+}
+
+function writeList(items: readonly unknown[]): string {
+  if (items.length === 0) return "[]";
+  let out = `[${write(items[0])}`;
+  for (let i = 1; i < items.length; i++) out += `, ${write(items[i])}`;
+  return `${out}]`;
+}
+
+function writeObject(value: object): string {
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return writePlain(value as Record<string, unknown>);
+  if (value instanceof RawJson) return value.text;
+  if (value instanceof Float) return Number.isFinite(value.value) ? floatRepr(value.value) : String(value.value);
+  if (value instanceof Map) return writeMap(value);
+  const typed = toTypedValue(value);
+  if (typed) return `{"__type__": "${typed.__type__}", "__value__": ${write(typed.__value__)}}`;
+  const toJson = (value as { toJSON?: unknown }).toJSON;
+  if (typeof toJson === "function") return write(toJson.call(value));
+  throw new EncodeError(`Object of type ${typeName(value)} is not JSON serializable`);
+}
+
+function writePlain(value: Record<string, unknown>): string {
+  let out = "";
+  for (const key of Object.keys(value)) {
+    const item = value[key];
+    if (item === undefined) continue;
+    out += `${out ? ", " : "{"}${dumpString(key)}: ${write(item)}`;
+  }
+  return out ? `${out}}` : "{}";
+}
+
+/** Python turns the keys of a dict into text: `1`, `1.0`, `True` and `None` are `"1"`, `"1.0"`, `"true"`, `"null"`. */
+function writeMap(map: ReadonlyMap<unknown, unknown>): string {
+  const parts = Array.from(map, ([key, item]) => `${dumpKey(key)}: ${write(item)}`);
+  return `{${parts.join(", ")}}`;
+}
+
+function dumpKey(key: unknown): string {
+  if (typeof key === "string") return dumpString(key);
+  const scalar = key === null || typeof key === "number" || typeof key === "boolean" || typeof key === "bigint";
+  if (!scalar) throw new EncodeError(`keys must be str, int, float, bool or None, not ${typeName(key)}`);
+  return `"${write(key)}"`;
+}
+
+function typeName(value: unknown): string {
+  if (typeof value !== "object" || value === null) return typeof value;
+  return value.constructor?.name || "object";
+}

@@ -1,0 +1,83 @@
+import { Decoder, Encoder, ExtensionCodec } from "@msgpack/msgpack";
+import { DecodeError, EncodeError } from "../errors.ts";
+import { Float, isPythonInt } from "../python/numbers.ts";
+import type { Serializer } from "./serializer.ts";
+
+/** Python packs no extension types and its reader gets them as opaque `ExtType`s: neither side may use any. */
+const extensionCodec = new ExtensionCodec();
+extensionCodec.register({
+  type: -1,
+  encode: () => null,
+  decode: () => {
+    throw new DecodeError("msgpack timestamps are not used by Celery");
+  },
+});
+
+/**
+ * `application/x-msgpack`: text and bytes kept apart, integers to 2^64-1, no extension types.
+ * Mirrors `kombu/serialization.py register_msgpack`.
+ */
+export const msgpack: Serializer = {
+  name: "msgpack",
+  contentType: "application/x-msgpack",
+  contentEncoding: "binary",
+  encode(value) {
+    try {
+      return new Encoder({ extensionCodec, useBigInt64: true, maxDepth: 500 }).encode(toPackable(value, 0));
+    } catch (error) {
+      if (error instanceof EncodeError) throw error;
+      throw new EncodeError(`cannot be written as msgpack: ${(error as Error).message}`, { cause: error });
+    }
+  },
+  decode(body) {
+    try {
+      return safeIntegers(new Decoder({ extensionCodec, useBigInt64: true }).decode(body));
+    } catch (error) {
+      if (error instanceof DecodeError) throw error;
+      throw new DecodeError(`not msgpack: ${(error as Error).message}`, { cause: error });
+    }
+  },
+};
+
+const MAX_UINT64 = 2n ** 64n;
+const MIN_INT64 = -(2n ** 63n);
+
+/** What Python would pack: floats marked by {@link Float} and numbers beyond 2^53 as floats, no undefined. */
+function toPackable(value: unknown, depth: number): unknown {
+  if (depth > 500) throw new EncodeError("Circular reference detected, or nested too deeply");
+  if (value === undefined || value === null) return null;
+  if (typeof value === "bigint") {
+    if (value >= MAX_UINT64 || value < MIN_INT64) throw new EncodeError("Integer value out of range");
+    return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  }
+  if (typeof value === "function" || typeof value === "symbol") {
+    throw new EncodeError(`can not serialize '${typeof value}' object`);
+  }
+  if (typeof value !== "object" || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map((item) => toPackable(item, depth + 1));
+  const prototype = Object.getPrototypeOf(value);
+  if (value instanceof Map || prototype === Object.prototype || prototype === null) {
+    return packableObject(value, depth);
+  }
+  if (value instanceof Float && !isPythonInt(value.value)) return value.value;
+  throw new EncodeError(`can not serialize '${value.constructor?.name ?? "object"}' object`);
+}
+
+function packableObject(value: object, depth: number): Record<string, unknown> {
+  const object: Record<string, unknown> = Object.create(null);
+  for (const [key, item] of value instanceof Map ? value : Object.entries(value)) {
+    if (item !== undefined) object[String(key)] = toPackable(item, depth + 1);
+  }
+  return object;
+}
+
+/** 64-bit integers arrive as `bigint`; those that a double holds become numbers, as everywhere else. */
+function safeIntegers(value: unknown): unknown {
+  if (typeof value === "bigint") {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : value;
+  }
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(safeIntegers);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, safeIntegers(item)]));
+}
