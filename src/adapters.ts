@@ -1,0 +1,58 @@
+import { ImproperlyConfigured } from "./app/errors.ts";
+import type { BackendOptions, ResultBackend } from "./backends/backend.ts";
+import type { Broker, BrokerOptions } from "./brokers/broker.ts";
+import { maskedUrl } from "./masked-url.ts";
+
+/** Makes an adapter; its driver is loaded only when it is asked for. */
+type BrokerFactory = (options: BrokerOptions) => Promise<Broker>;
+type BackendFactory = (options: BackendOptions) => Promise<ResultBackend>;
+
+const redisBroker: BrokerFactory = async (options) =>
+  new (await import("./brokers/redis/redis-broker.ts")).RedisBroker(options);
+const redisBackend: BackendFactory = async (options) =>
+  new (await import("./backends/redis/redis-backend.ts")).RedisBackend(options);
+
+const BROKERS: Readonly<Record<string, BrokerFactory>> = {
+  redis: redisBroker,
+  rediss: redisBroker,
+  "redis+socket": redisBroker,
+  sentinel: redisBroker,
+};
+
+const BACKENDS: Readonly<Record<string, BackendFactory>> = {
+  redis: redisBackend,
+  rediss: redisBackend,
+  "redis+socket": redisBackend,
+  sentinel: redisBackend,
+  disabled: async () => new (await import("./backends/disabled.ts")).DisabledBackend(),
+};
+
+/**
+ * The broker that the URLs' scheme means; not yet connected.
+ * @throws ImproperlyConfigured for a scheme that is none, or a URL that its adapter cannot use
+ */
+export function createBroker(options: BrokerOptions): Promise<Broker> {
+  const url = options.urls[0] ?? "";
+  const factory = BROKERS[schemeOf(url)];
+  if (!factory) throw unknownScheme("brokerUrl", url, BROKERS);
+  return factory(options);
+}
+
+/** @throws ImproperlyConfigured as {@link createBroker} */
+export function createBackend(options: BackendOptions): Promise<ResultBackend> {
+  const factory = BACKENDS[schemeOf(options.url)];
+  if (!factory) throw unknownScheme("resultBackend", options.url, BACKENDS);
+  return factory(options);
+}
+
+/** What stands before `://`, or the whole for a name like `disabled` or `rpc`. */
+function schemeOf(url: string): string {
+  return /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? url.toLowerCase();
+}
+
+function unknownScheme(setting: string, url: string, known: object): ImproperlyConfigured {
+  const schemes = Object.keys(known).map((scheme) => `${scheme}://`);
+  return new ImproperlyConfigured(
+    `${setting} cannot be ${JSON.stringify(maskedUrl(url))}: it starts with one of ${schemes.join(", ")}`,
+  );
+}

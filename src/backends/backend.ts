@@ -1,0 +1,127 @@
+import type { TaskMeta } from "../../protocol/result/meta.ts";
+import type { ResultNode } from "../../protocol/result/result-tuple.ts";
+import type { Encoded } from "../../protocol/serialization/serializer.ts";
+import type { Logger } from "../logger.ts";
+
+/** What every backend is made from; taken from the settings by `adapters.ts`. */
+export interface BackendOptions {
+  url: string;
+  /** `resultBackendTransportOptions`: Celery's own names and units. */
+  transportOptions: Readonly<Record<string, unknown>>;
+  useSsl: boolean | Readonly<Record<string, unknown>>;
+  /** Seconds until a result is dropped; null or 0 for never. */
+  expires: number | null;
+  /** Seconds until a failed result is dropped; null for the same as any other. */
+  failureExpires: number | null;
+  /** Seconds until the keys of a chord under way are dropped; null for `expires`. */
+  chordExpires: number | null;
+  connectionTimeout: number;
+  clientName: string;
+  codec: ResultCodec;
+  log: Logger;
+}
+
+/** Turns records into the bytes of `resultSerializer` and back. */
+export interface ResultCodec {
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** @throws EncodeError when the serializer cannot write the value */
+  encode(value: unknown): Uint8Array;
+  /** @throws DecodeError, ContentDisallowed */
+  decode(bytes: Uint8Array): unknown;
+  /** Reads content that says itself what it is. @throws DecodeError, ContentDisallowed */
+  decodeContent(content: Encoded): unknown;
+}
+
+/** Where the sender of a task wants its result, on backends that send results. */
+export interface ReplyAddress {
+  replyTo: string | null;
+  correlationId: string | null;
+}
+
+/**
+ * Where results are kept. Results are records of one task each; see {@link TaskMeta}.
+ *
+ * A backend connects when it is first needed, and again when its connection broke: a call meanwhile waits up to its
+ * connection timeout, then throws OperationalError.
+ */
+export interface ResultBackend extends AsyncDisposable {
+  /** The URL, its password masked. */
+  readonly url: string;
+  /** False when results do not outlive whoever waits for them: `rpc://`, `disabled`. */
+  readonly persistent: boolean;
+  /** Joining of chords; undefined for a backend that leaves it to the task `celery.chord_unlock`. */
+  readonly chords: ChordStore | undefined;
+
+  /**
+   * Stores a record, unless a SUCCESS is there already: that is final.
+   * @throws EncodeError when the serializer cannot write it (nothing was stored); OperationalError
+   */
+  storeResult(meta: TaskMeta, reply: ReplyAddress): Promise<void>;
+
+  /** The record of a task; its status is PENDING when there is none. @throws OperationalError, DecodeError */
+  getTaskMeta(taskId: string): Promise<TaskMeta>;
+
+  /**
+   * Resolves with the record once the task is over. Any number may wait at a time, at a cost that does not grow
+   * with the number of others; a lost connection makes none of them miss its result.
+   * @param onState told of each record before the last one
+   * @throws the signal's reason when it aborts, leaving nothing behind
+   */
+  wait(taskId: string, signal: AbortSignal, onState?: (meta: TaskMeta) => void): Promise<TaskMeta>;
+
+  /** Drops the record of a task. */
+  forget(taskId: string): Promise<void>;
+
+  /** Called before a task is sent whose result is wanted; `rpc://` declares its reply queue. */
+  prepare?(): Promise<void>;
+  /** Where the results of tasks sent from here should go: `reply_to`. Undefined where it does not matter. */
+  readonly replyTo?: string;
+
+  saveGroup(group: ResultNode): Promise<void>;
+  /** The members of a saved group, or null. */
+  restoreGroup(groupId: string): Promise<ResultNode | null>;
+  deleteGroup(groupId: string): Promise<void>;
+
+  /** Closes; what still waits rejects with an OperationalError. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** A part of a chord that ended. */
+export interface ChordPart {
+  groupId: string;
+  taskId: string;
+  /** The part's place among the results; null puts it last. */
+  groupIndex: number | null;
+  state: string;
+  /** In its stored form. */
+  result: unknown;
+}
+
+/** How one backend keeps count of a chord's parts. */
+export interface ChordStore {
+  /** Says how many parts there are. The last thing done before the header's last task is sent. */
+  setSize(groupId: string, size: number): Promise<void>;
+  /** Keeps the structure of a header whose results are not all single tasks. */
+  saveHeader(header: ResultNode): Promise<void>;
+  /** One more part, added by a running header task. */
+  addPart(groupId: string): Promise<void>;
+  /**
+   * Records that a part ended.
+   * @returns the chord when this was the last part and it falls to the caller to run the body; else null
+   */
+  partReturned(part: ChordPart): Promise<ReadyChord | null>;
+}
+
+/** A chord whose parts have all ended. Its body is the caller's to send. */
+export interface ReadyChord {
+  /** The parts' records, in order. Null when the header was saved by `saveHeader`: then join what `header` names. */
+  readonly parts: readonly { taskId: string; state: string; result: unknown }[] | null;
+  readonly header: ResultNode | null;
+  /** Holds on to the right to send the body. @returns false when another worker has taken it over */
+  extendClaim(seconds: number): Promise<boolean>;
+  /** The body was sent: drops the chord's keys. */
+  done(): Promise<void>;
+  /** The body was failed in its place: a part that comes again must not fail it again. */
+  failed(): Promise<void>;
+}

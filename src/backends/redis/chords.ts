@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import type { ResultKeys } from "../../../protocol/result/keys.ts";
+import type { ResultNode } from "../../../protocol/result/result-tuple.ts";
+import { asBuffer } from "../../buffer.ts";
+import type { ChordPart, ChordStore, ReadyChord, ResultCodec } from "../backend.ts";
+import type { ScriptedRedis } from "./scripts.ts";
+
+/** Seconds that the right to send a chord's body holds at first, and that the mark of a finished chord stays. */
+const CLAIM_SECONDS = 10;
+const DONE_SECONDS = 300;
+
+/** What the store needs of the backend. */
+export interface ChordContext {
+  keys: ResultKeys;
+  codec: ResultCodec;
+  /** Seconds; 0 for ever. */
+  expires: number;
+  groupExpires: number;
+  /** `result_chord_ordered`: parts in the order of the header, else as they come. */
+  ordered: boolean;
+  whenReady(): Promise<ScriptedRedis>;
+  saveGroup(group: ResultNode): Promise<void>;
+  restoreGroup(groupId: string): Promise<ResultNode | null>;
+}
+
+/** Chords on Redis as Celery 5.7 keeps them. Mirrors `celery/backends/redis.py on_chord_part_return`. */
+export class RedisChords implements ChordStore {
+  readonly #context: ChordContext;
+
+  constructor(context: ChordContext) {
+    this.#context = context;
+  }
+
+  async setSize(groupId: string, size: number): Promise<void> {
+    const redis = await this.#context.whenReady();
+    const { keys, expires } = this.#context;
+    // A frozen chord that is applied again has the same id, and is a new run.
+    await redis.del(keys.group(groupId, ".c"));
+    if (expires > 0) await redis.set(keys.group(groupId, ".s"), size, "EX", expires);
+    else await redis.set(keys.group(groupId, ".s"), size);
+  }
+
+  async saveHeader(header: ResultNode): Promise<void> {
+    await this.#context.saveGroup(header);
+  }
+
+  async addPart(groupId: string): Promise<void> {
+    const redis = await this.#context.whenReady();
+    await redis.incr(this.#context.keys.group(groupId, ".t"));
+  }
+
+  async partReturned(part: ChordPart): Promise<ReadyChord | null> {
+    const { keys, codec, ordered, expires, groupExpires } = this.#context;
+    const { groupId, taskId, groupIndex, state, result } = part;
+    const redis = await this.#context.whenReady();
+    const token = randomUUID().replaceAll("-", "");
+    const [count, , , claimed] = await redis.celeriacPartReturned(
+      ...[".j", ".t", ".s", ".d", "", ".c"].map((suffix) => keys.group(groupId, suffix)),
+      taskId,
+      asBuffer(codec.encode([1, taskId, state, result])),
+      ordered ? 1 : 0,
+      groupIndex ?? "+inf",
+      expires,
+      groupExpires,
+      CLAIM_SECONDS,
+      token,
+    );
+    if (count < 0 || claimed !== 1) return null;
+    return this.#ready(groupId, token);
+  }
+
+  async #ready(groupId: string, token: string): Promise<ReadyChord> {
+    const { keys } = this.#context;
+    const header = await this.#context.restoreGroup(groupId);
+    const parts = header ? null : await this.#parts(groupId);
+    const key = (suffix: string): string => keys.group(groupId, suffix);
+    return {
+      header,
+      parts,
+      extendClaim: async (seconds) => {
+        const redis = await this.#context.whenReady();
+        return (await redis.celeriacExtendClaim(key(".c"), key(".s"), token, seconds)) === 1;
+      },
+      done: async () => {
+        const redis = await this.#context.whenReady();
+        await redis.celeriacChordDone(key(".c"), key(".j"), key(".t"), key(".s"), key(".d"), token, DONE_SECONDS);
+      },
+      failed: async () => {
+        const redis = await this.#context.whenReady();
+        await redis.del(key(".s"));
+      },
+    };
+  }
+
+  async #parts(groupId: string): Promise<{ taskId: string; state: string; result: unknown }[]> {
+    const { keys, codec, ordered } = this.#context;
+    const redis = await this.#context.whenReady();
+    const key = keys.group(groupId, ".j");
+    const members = ordered ? await redis.zrangeBuffer(key, "0", "-1") : await redis.lrangeBuffer(key, 0, -1);
+    return members.map((member) => {
+      const [, taskId, state, result] = codec.decode(member) as [number, string, string, unknown];
+      return { taskId, state, result };
+    });
+  }
+}

@@ -1,0 +1,215 @@
+import { Redis, type RedisOptions } from "ioredis";
+import { OperationalError } from "../app/errors.ts";
+import type { RedisAddress } from "./url.ts";
+
+/** What a {@link RedisClient} is made with. */
+export interface RedisClientOptions {
+  addresses: readonly RedisAddress[];
+  /** Milliseconds that one attempt to connect may take. */
+  connectTimeoutMs: number;
+  /** What `CLIENT LIST` shows. */
+  name: string;
+  /** Called each time the connection is there, the first time included. */
+  onReady?: (client: Redis) => void;
+  /** Called when a connection that was there is lost. */
+  onLost?: (error: Error) => void;
+}
+
+/** The longest pause between two attempts to reconnect, in milliseconds. */
+const LONGEST_PAUSE_MS = 1000;
+
+/**
+ * One connection to Redis that comes back by itself, through all its addresses in turn. A command that was under way
+ * when the connection broke rejects: whether the server ran it nobody knows. Nothing is queued while it is down.
+ */
+export class RedisClient {
+  readonly #options: RedisClientOptions;
+  readonly #waiting = new Set<{ resolve: (redis: Redis) => void; reject: (error: Error) => void }>();
+  #redis: Redis | undefined;
+  #address = 0;
+  #attempt = 0;
+  #ready = false;
+  #closed = false;
+  #error: Error = new Error("not connected yet");
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(options: RedisClientOptions) {
+    this.#options = options;
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** The URL in use, masked. */
+  get url(): string {
+    return this.#current.url;
+  }
+
+  /** The connection, when it is there: the fast way, to be taken when {@link ready}. */
+  get redis(): Redis {
+    return this.#redis as Redis;
+  }
+
+  get #current(): RedisAddress {
+    return this.#options.addresses[this.#address % this.#options.addresses.length] as RedisAddress;
+  }
+
+  /**
+   * Tries each address once.
+   * @throws OperationalError when none can be reached
+   */
+  async connect(signal?: AbortSignal): Promise<Redis> {
+    if (this.#ready) return this.redis;
+    if (this.#redis || this.#retry) return this.whenReady(this.#options.connectTimeoutMs, signal);
+    const errors: string[] = [];
+    for (let tries = 0; tries < this.#options.addresses.length; tries++) {
+      this.#open();
+      try {
+        return await this.whenReady(this.#options.connectTimeoutMs, signal);
+      } catch (error) {
+        this.#drop();
+        errors.push((error as Error).message);
+        if (signal?.aborted || this.#closed) break;
+        this.#address++;
+      }
+    }
+    throw new OperationalError(errors.join("; "));
+  }
+
+  /**
+   * Waits for the connection to be there, opening it if nobody has yet.
+   * @throws OperationalError when it is not within the time, or closed
+   */
+  whenReady(timeoutMs: number, signal?: AbortSignal): Promise<Redis> {
+    if (this.#ready) return Promise.resolve(this.redis);
+    if (this.#closed) return Promise.reject(new OperationalError(`${this.url}: the connection was closed`));
+    if (!this.#redis && !this.#retry) this.#open();
+    return new Promise<Redis>((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        this.#waiting.delete(waiter);
+      };
+      const waiter = {
+        resolve: (redis: Redis) => {
+          settle();
+          resolve(redis);
+        },
+        reject: (error: Error) => {
+          settle();
+          reject(new OperationalError(`Cannot connect to ${this.url}: ${error.message}`, { cause: error }));
+        },
+      };
+      const onAbort = (): void => waiter.reject(signal?.reason instanceof Error ? signal.reason : new Error("aborted"));
+      const timer = setTimeout(
+        () => waiter.reject(new Error(`no answer within ${timeoutMs} ms (${this.#error.message})`)),
+        timeoutMs,
+      );
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiting.add(waiter);
+    });
+  }
+
+  /** Gives up a connection that no longer answers; it is opened again. */
+  reset(error: Error): void {
+    this.#error = error;
+    this.#redis?.disconnect();
+  }
+
+  /** Closes for good. Commands under way are waited for, but no longer than `timeoutMs`. */
+  async close(timeoutMs = 1000): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    const redis = this.#redis;
+    const wasReady = this.#ready;
+    this.#failWaiting(new Error("the connection was closed"));
+    if (redis && wasReady) {
+      let timer: NodeJS.Timeout | undefined;
+      const expired = new Promise((resolve) => {
+        timer = setTimeout(resolve, timeoutMs);
+      });
+      await Promise.race([redis.quit().catch(() => undefined), expired]);
+      clearTimeout(timer);
+    }
+    this.#drop();
+  }
+
+  #open(): void {
+    const options: RedisOptions = {
+      ...this.#current.options,
+      lazyConnect: true,
+      protocol: 2,
+      connectionName: this.#options.name,
+      connectTimeout: this.#options.connectTimeoutMs,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+      keepAlive: 30_000,
+      retryStrategy: () => null,
+      // A master that became a replica is left for the one that the sentinels name now.
+      reconnectOnError: (error) => error.message.startsWith("READONLY"),
+    };
+    const redis = new Redis(options as RedisOptions & { replyMapping: "legacy" });
+    this.#redis = redis;
+    redis.on("error", (error: Error) => {
+      this.#error = error;
+    });
+    redis.on("ready", () => this.#onReady(redis));
+    redis.on("end", () => this.#onEnd(redis));
+    redis.connect().catch((error: Error) => {
+      // The `error` event has told the cause; this one only says that the connection is closed.
+      if (!/closed/i.test(error.message)) this.#error = error;
+    });
+  }
+
+  #onReady(redis: Redis): void {
+    if (redis !== this.#redis) return;
+    this.#ready = true;
+    this.#attempt = 0;
+    this.#options.onReady?.(redis);
+    for (const waiter of this.#waiting) waiter.resolve(redis);
+  }
+
+  #onEnd(redis: Redis): void {
+    if (redis !== this.#redis) return;
+    const wasReady = this.#ready;
+    this.#ready = false;
+    this.#redis = undefined;
+    if (this.#closed) return;
+    if (wasReady) {
+      this.#options.onLost?.(this.#error);
+    } else if (this.#attempt === 0) {
+      // The first attempt of all: whoever waits is told at once instead of after its whole patience.
+      this.#failWaiting(this.#error);
+      return;
+    }
+    this.#scheduleReconnect();
+  }
+
+  #scheduleReconnect(): void {
+    const pause = this.#attempt === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, 25 * 2 ** this.#attempt);
+    if (this.#attempt > 0) this.#address++;
+    this.#attempt++;
+    this.#retry = setTimeout(
+      () => {
+        this.#retry = undefined;
+        this.#open();
+      },
+      pause * (0.75 + Math.random() / 2),
+    );
+  }
+
+  #failWaiting(error: Error): void {
+    for (const waiter of [...this.#waiting]) waiter.reject(error);
+  }
+
+  #drop(): void {
+    const redis = this.#redis;
+    this.#redis = undefined;
+    this.#ready = false;
+    redis?.disconnect();
+  }
+}
