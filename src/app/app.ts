@@ -1,0 +1,373 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { randomUUID } from "node:crypto";
+import type { input as ZodInput, ZodObject, output as ZodOutput } from "zod";
+import { signature } from "../../protocol/canvas/signature.ts";
+import type { MailboxOptions } from "../../protocol/control/pidbox.ts";
+import { isoFormatIn } from "../../protocol/python/timezone.ts";
+import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
+import type { Serializer } from "../../protocol/serialization/serializer.ts";
+import { createBackend, createBroker } from "../adapters.ts";
+import type { ResultBackend, ResultCodec } from "../backends/backend.ts";
+import type { Broker } from "../brokers/broker.ts";
+import { Control } from "../control/control.ts";
+import { Mailbox } from "../control/mailbox.ts";
+import { EventDispatcher } from "../events/dispatcher.ts";
+import { type Logger, SILENT } from "../logger.ts";
+import type { WorkerContext } from "../worker/context.ts";
+import { selfInPlace } from "../worker/self.ts";
+import { Worker, type WorkerOptions } from "../worker/worker.ts";
+import { CanvasSender } from "./canvas.ts";
+import { LamportClock } from "./clock.ts";
+import { ImproperlyConfigured, OperationalError } from "./errors.ts";
+import { anonNodename } from "./nodename.ts";
+import { Producer, type SentTask } from "./producer.ts";
+import { Queues } from "./queues.ts";
+import { AsyncResult, type ResultContext } from "./result.ts";
+import { Router } from "./router.ts";
+import { type SendOptions, wireOptions } from "./send-options.ts";
+import { resolveSettings, type Settings } from "./settings.ts";
+import { Signature } from "./signature.ts";
+import { type Self, type Task, TaskDefinition, type TaskOptions } from "./task.ts";
+import { type TaskFunctionContext, taskFunction } from "./task-function.ts";
+import type { RunningTask } from "./task-request.ts";
+
+/**
+ * Settings as they are given: camelCase or Celery's snake_case, in any mixture. `broker` and `backend` are short for
+ * `brokerUrl` and `resultBackend`.
+ */
+export type GivenSettings = Partial<Settings> & {
+  broker?: string | string[];
+  backend?: string;
+  /** Where the application logs to; pino's loggers fit. Nowhere unless given. */
+  log?: Logger;
+  [setting: string]: unknown;
+};
+
+/** A running task as `app.currentTask` shows it. */
+export type CurrentTask = Self;
+
+interface Running extends RunningTask {
+  readonly self: Self;
+}
+
+/**
+ * An application: the tasks that this side serves, the tasks it calls, and the way to both.
+ *
+ * It connects when it first has to, and is closed by {@link close} or at the end of `await using`.
+ */
+export class Celery implements AsyncDisposable {
+  readonly name: string;
+  readonly settings: Settings;
+  readonly control: Control;
+  /** The serializers by name; `register` adds one's own. */
+  readonly serializers = new SerializerRegistry();
+  readonly clock = new LamportClock();
+  readonly queues: Queues;
+  readonly #log: Logger;
+  readonly #tasks = new Map<string, TaskDefinition>();
+  readonly #running = new AsyncLocalStorage<Running>();
+  readonly #replyTo = randomUUID();
+  readonly #results: ResultContext;
+  readonly #producer: Producer;
+  readonly #canvas: CanvasSender;
+  readonly #workers = new Set<Worker>();
+  #broker: Promise<Broker> | undefined;
+  #backend: Promise<ResultBackend> | undefined;
+  #events: EventDispatcher | undefined;
+  #closed = false;
+
+  /** @throws ImproperlyConfigured naming the setting that cannot be used */
+  constructor(name: string, given: GivenSettings = {}) {
+    if (typeof name !== "string" || name === "") throw new ImproperlyConfigured("an application needs a name");
+    this.name = name;
+    const { broker, backend, log, ...others } = given;
+    const environment = settingsFromEnvironment(process.env);
+    const { settings, ignored } = resolveSettings({
+      ...environment,
+      ...others,
+      ...(broker !== undefined && { brokerUrl: broker }),
+      ...(backend !== undefined && { resultBackend: backend }),
+    });
+    this.settings = settings;
+    this.#log = log ?? SILENT;
+    if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
+    this.queues = new Queues(settings);
+    const router = new Router(settings.taskRoutes, this.queues, settings.taskDefaultQueue);
+    this.serializers.accept(settings.acceptContent);
+    this.#results = {
+      backend: () => this.backend(),
+      revoke: (taskId, options) => this.control.broadcast("revoke", revocation(taskId, options)),
+    };
+    this.#producer = new Producer({
+      settings,
+      serializers: this.serializers,
+      router,
+      origin: anonNodename(),
+      replyTo: this.#replyTo,
+      broker: () => this.broker(),
+      backend: () => this.backend(),
+      running: () => this.#running.getStore(),
+      sendEvent: (type, fields) => this.#sendEvent(type, fields),
+    });
+    this.#canvas = new CanvasSender({
+      results: this.#results,
+      replyTo: this.#replyTo,
+      errbacksOnChordHeader: settings.taskAllowErrorCbOnChordHeader,
+      sendTask: (taskName, args, kwargs, options) => this.#sendRegistered(taskName, args, kwargs, options),
+      backend: () => this.backend(),
+      running: () => this.#running.getStore(),
+    });
+    this.control = new Control(
+      new Mailbox({
+        broker: () => this.broker(),
+        clock: this.clock,
+        oid: this.#replyTo,
+        options: mailboxOptions(settings),
+        publishTimeoutMs: settings.taskPublishTimeoutMs,
+      }),
+    );
+  }
+
+  /**
+   * Registers a task that this side serves.
+   *
+   * @param options its name, or all its options
+   * @param handler called with the task's arguments; what it returns, or resolves to, is the result
+   * @throws TypeError when the options contradict each other
+   */
+  task<F extends (...args: never[]) => unknown>(name: string, handler: F): Task<Parameters<F>, Awaited<ReturnType<F>>>;
+  task<P extends ZodObject, R>(
+    options: TaskOptions & { params: P },
+    handler: (params: ZodOutput<P>, self: Self) => R,
+  ): Task<[ZodInput<P>], Awaited<R>>;
+  task<A extends unknown[], R>(
+    options: TaskOptions & { bind: true },
+    handler: (self: Self, ...args: A) => R,
+  ): Task<A, Awaited<R>>;
+  task<F extends (...args: never[]) => unknown>(
+    options: TaskOptions,
+    handler: F,
+  ): Task<Parameters<F>, Awaited<ReturnType<F>>>;
+  task(options: string | TaskOptions, handler: (...args: never[]) => unknown): Task {
+    const given = typeof options === "string" ? { name: options } : options;
+    if (!given.name) throw new TypeError("a task needs a name");
+    if (typeof handler !== "function") throw new TypeError(`task ${given.name} needs a function to run`);
+    const definition = new TaskDefinition(given, handler, this.settings);
+    this.#tasks.set(definition.name, definition);
+    return taskFunction(definition.name, definition, this.#taskContext());
+  }
+
+  /**
+   * A task that somebody else serves.
+   * @param options send options for every call
+   */
+  remote<A extends unknown[] = unknown[], R = unknown>(name: string, options: SendOptions = {}): Task<A, R> {
+    return taskFunction(name, wireOptions(options), this.#taskContext()) as unknown as Task<A, R>;
+  }
+
+  /** Sends a task by name. @throws OperationalError, EncodeError, QueueNotFound */
+  async sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
+    return this.#canvas.apply(signature(name, args, options.kwargs ?? {}), [], {}, wireOptions(options));
+  }
+
+  /** A call of any task as a signature. */
+  signature<R = unknown>(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Signature<R> {
+    return new Signature<R>(this.#canvas, signature(name, args, options.kwargs ?? {}, wireOptions(options)));
+  }
+
+  /** The result of a task that was sent before, here or elsewhere. */
+  asyncResult<R = unknown>(id: string): AsyncResult<R> {
+    return new AsyncResult<R>(this.#results, id);
+  }
+
+  /** The task that runs where this is asked; undefined outside of any. */
+  get currentTask(): CurrentTask | undefined {
+    return this.#running.getStore()?.self;
+  }
+
+  /** Adds a serializer of one's own, or puts it in the place of the one with its name. */
+  register(serializer: Serializer): void {
+    this.serializers.register(serializer);
+  }
+
+  /** A worker for the tasks of this application, in this process. */
+  worker(options: WorkerOptions = {}): Worker {
+    const worker = new Worker(this.#workerContext(), options);
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  /** Closes every connection. What still waits for a result rejects. Safe to call twice. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all([...this.#workers].map((worker) => worker.stop()));
+    await this.#events?.flush();
+    const [broker, backend] = await Promise.allSettled([this.#broker, this.#backend]);
+    if (backend.status === "fulfilled") await backend.value?.close();
+    if (broker.status === "fulfilled") await broker.value?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The broker to publish to, made when first asked for. @throws ImproperlyConfigured */
+  broker(): Promise<Broker> {
+    if (this.#closed) return Promise.reject(new OperationalError(`application ${this.name} is closed`));
+    this.#broker ??= this.createBroker(this.settings.brokerWriteUrl ?? this.settings.brokerUrl, this.name);
+    return this.#broker;
+  }
+
+  /** The result backend, made when first asked for. @throws ImproperlyConfigured */
+  backend(): Promise<ResultBackend> {
+    if (this.#closed) return Promise.reject(new OperationalError(`application ${this.name} is closed`));
+    this.#backend ??= this.#createBackend();
+    return this.#backend;
+  }
+
+  createBroker(urls: string | string[], clientName: string): Promise<Broker> {
+    const { settings } = this;
+    return createBroker({
+      urls: (Array.isArray(urls) ? urls : urls.split(";")).filter(Boolean),
+      transportOptions: settings.brokerTransportOptions,
+      useSsl: settings.brokerUseSsl,
+      connectionTimeout: settings.brokerConnectionTimeout,
+      heartbeat: settings.brokerHeartbeat,
+      failoverStrategy: settings.brokerFailoverStrategy,
+      clientName: `celeriac:${clientName}`,
+      log: this.#log,
+    });
+  }
+
+  #createBackend(): Promise<ResultBackend> {
+    const { settings } = this;
+    return createBackend({
+      url: settings.resultBackend ?? "disabled",
+      transportOptions: settings.resultBackendTransportOptions,
+      useSsl: settings.redisBackendUseSsl ?? false,
+      expires: settings.resultExpires,
+      failureExpires: settings.resultFailureExpires,
+      chordExpires: settings.resultChordExpires,
+      connectionTimeout: settings.brokerConnectionTimeout,
+      clientName: `celeriac:${this.name}:results`,
+      codec: this.#resultCodec(),
+      log: this.#log,
+    });
+  }
+
+  #resultCodec(): ResultCodec {
+    const { resultSerializer, resultAcceptContent, acceptContent } = this.settings;
+    const { contentType, contentEncoding, encode } = this.serializers.get(resultSerializer);
+    const accept = this.serializers.accept([...(resultAcceptContent ?? acceptContent), resultSerializer]);
+    return {
+      contentType,
+      contentEncoding,
+      encode,
+      decode: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept),
+      decodeContent: (content) => this.serializers.decode(content, accept),
+    };
+  }
+
+  /** Sends a task with the options of its registration, if it has one here. */
+  async #sendRegistered(
+    name: string,
+    args: readonly unknown[],
+    kwargs: Record<string, unknown>,
+    options: Record<string, unknown>,
+  ): Promise<SentTask> {
+    const definition = this.#tasks.get(name);
+    if (!definition) return this.#producer.sendTask(name, args, kwargs, options);
+    await definition.bind(args, kwargs);
+    const ownOptions = { ignore_result: definition.ignoreResult, ...definition.executionOptions };
+    return this.#producer.sendTask(name, args, kwargs, { ...ownOptions, ...options });
+  }
+
+  async #sendEvent(type: string, fields: Record<string, unknown>): Promise<void> {
+    this.#events ??= this.#dispatcher(anonNodename(), () => this.broker());
+    await this.#events.publish(type, fields);
+  }
+
+  #dispatcher(hostname: string, broker: () => Promise<Broker>, bufferGroups: string[] = []): EventDispatcher {
+    return new EventDispatcher({
+      broker,
+      clock: this.clock,
+      serializers: this.serializers,
+      hostname,
+      exchange: this.settings.eventExchange,
+      serializer: this.settings.eventSerializer,
+      bufferGroups,
+      publishTimeoutMs: this.settings.taskPublishTimeoutMs,
+      log: this.#log,
+    });
+  }
+
+  #taskContext(): TaskFunctionContext {
+    return {
+      canvas: this.#canvas,
+      selfInPlace: ({ name }) => selfInPlace(name, this.name),
+    };
+  }
+
+  #workerContext(): WorkerContext {
+    const { settings, serializers, clock, queues, name } = this;
+    return {
+      name,
+      settings,
+      serializers,
+      clock,
+      queues,
+      log: this.#log,
+      tasks: this.#tasks,
+      canvas: this.#canvas,
+      results: this.#results,
+      resultCodec: this.#resultCodec(),
+      mailbox: mailboxOptions(settings),
+      createReadBroker: () => this.createBroker(settings.brokerReadUrl ?? settings.brokerUrl, `${name}:worker`),
+      writeBroker: async () => {
+        const broker = await this.broker();
+        if (!broker.connected) await broker.connect();
+        return broker;
+      },
+      backend: () => this.backend(),
+      dispatcher: (hostname, bufferGroups) =>
+        this.#dispatcher(
+          hostname,
+          async () => {
+            const broker = await this.broker();
+            if (!broker.connected) await broker.connect();
+            return broker;
+          },
+          bufferGroups,
+        ),
+      sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
+      runAs: (running, run) => this.#running.run(running, run),
+      isoNow: () => isoFormatIn(new Date(), settings.timezone ?? "UTC"),
+    };
+  }
+}
+
+/** What the environment says where the code does not. Mirrors `celery/app/base.py`. */
+function settingsFromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown> {
+  const { CELERY_BROKER_URL, CELERY_BROKER_READ_URL, CELERY_BROKER_WRITE_URL, CELERY_RESULT_BACKEND } = environment;
+  return {
+    ...(CELERY_BROKER_URL && { brokerUrl: CELERY_BROKER_URL }),
+    ...(CELERY_BROKER_READ_URL && { brokerReadUrl: CELERY_BROKER_READ_URL }),
+    ...(CELERY_BROKER_WRITE_URL && { brokerWriteUrl: CELERY_BROKER_WRITE_URL }),
+    ...(CELERY_RESULT_BACKEND && { resultBackend: CELERY_RESULT_BACKEND }),
+  };
+}
+
+function mailboxOptions(settings: Settings): MailboxOptions {
+  return {
+    namespace: settings.controlExchange,
+    queueTtl: settings.controlQueueTtl,
+    queueExpires: settings.controlQueueExpires,
+    durable: settings.controlQueueDurable,
+    exclusive: settings.controlQueueExclusive,
+  };
+}
+
+function revocation(taskId: string, { terminate = false, signal }: { terminate?: boolean; signal?: string }) {
+  return { task_id: taskId, terminate, signal: signal ?? null };
+}

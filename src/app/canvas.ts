@@ -1,0 +1,292 @@
+import { randomUUID } from "node:crypto";
+import { chordSize, stripHeaderBodies, unrollChords, withChordCallbacks } from "../../protocol/canvas/chord.ts";
+import { composeChain } from "../../protocol/canvas/compose.ts";
+import { type FreezeContext, freeze, freezeGroup, prepareSteps } from "../../protocol/canvas/freeze.ts";
+import {
+  bodyOf,
+  chordOf,
+  clone,
+  groupOf,
+  merge,
+  type SignatureData,
+  tasksOf,
+} from "../../protocol/canvas/signature.ts";
+import { asTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
+import type { ResultBackend } from "../backends/backend.ts";
+import { ImproperlyConfigured } from "./errors.ts";
+import type { SentTask } from "./producer.ts";
+import { AsyncResult, type GroupResult, type ResultContext, resultFromNode } from "./result.ts";
+import { type Canvas, Signature } from "./signature.ts";
+import type { RunningTask } from "./task-request.ts";
+
+/** What sending signatures needs of the application. */
+export interface CanvasContext {
+  readonly results: ResultContext;
+  /** Where results go: `reply_to`. */
+  readonly replyTo: string;
+  readonly errbacksOnChordHeader: boolean;
+  /** Sends one task, with the options and the checks of a registered one. */
+  sendTask(
+    name: string,
+    args: readonly unknown[],
+    kwargs: Record<string, unknown>,
+    options: Record<string, unknown>,
+  ): Promise<SentTask>;
+  backend(): Promise<ResultBackend>;
+  running(): RunningTask | undefined;
+}
+
+type Options = Record<string, unknown>;
+
+/** Sends chains, groups and chords as Celery's `apply_async` does. Mirrors `celery/canvas.py`. */
+export class CanvasSender implements Canvas {
+  readonly #context: CanvasContext;
+  readonly #freezing: FreezeContext;
+
+  constructor(context: CanvasContext) {
+    this.#context = context;
+    this.#freezing = { newId: () => randomUUID(), replyTo: context.replyTo };
+  }
+
+  get errbacksOnChordHeader(): boolean {
+    return this.#context.errbacksOnChordHeader;
+  }
+
+  /** @param data is changed; whoever wants to keep it gives a clone */
+  apply(data: SignatureData, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
+    switch (data.subtask_type) {
+      case "chain":
+        return this.#applyChain(data, args, kwargs, options);
+      case "group":
+        return this.#applyGroup(data, args, kwargs, options);
+      case "chord":
+        return this.#applyChord(data, args, kwargs, options);
+      default:
+        return this.#applyTask(data, args, kwargs, options);
+    }
+  }
+
+  async #applyTask(
+    data: SignatureData,
+    args: readonly unknown[],
+    kwargs: Options,
+    options: Options,
+  ): Promise<AsyncResult> {
+    const call = merge(data, args, kwargs, options);
+    const sent = await this.#context.sendTask(data.task, call.args, call.kwargs, call.options);
+    if (call.options.add_to_parent !== false) this.#addToParent({ id: sent.id, parent: null, results: null });
+    return new AsyncResult(this.#context.results, sent.id, null, sent.ignored);
+  }
+
+  async #applyChain(
+    data: SignatureData,
+    args: readonly unknown[],
+    kwargs: Options,
+    options: Options,
+  ): Promise<AsyncResult> {
+    const all = { ...data.options, ...options };
+    const { group_id, chord, task_id, link, link_error, root_id, parent_id: _, group_index, ...passedOn } = all;
+    const { tasks, results } = prepareSteps(
+      {
+        tasks: tasksOf(data),
+        args: data.immutable ? data.args : [...args, ...data.args],
+        kwargs,
+        taskId: task_id as string | undefined,
+        rootId: root_id as string | undefined,
+        groupId: group_id as string | undefined,
+        groupIndex: group_index as number | undefined,
+        chord: chord as SignatureData | undefined,
+        linkError: signatures(link_error),
+        copy: true,
+      },
+      this.#freezing,
+    );
+    const [last] = tasks;
+    const first = tasks.pop();
+    const [result] = results;
+    if (!last || !first || !result) throw new ImproperlyConfigured("an empty chain cannot be sent");
+    if (link) last.options.link = [...signatures(last.options.link), ...signatures(link)];
+    const chain = passedOn.chain ? [...(passedOn.chain as SignatureData[]), ...tasks] : tasks;
+    const sent = await this.apply(first, [], {}, { ...passedOn, chain });
+    return tasks.length > 0 ? resultFromNode(this.#context.results, result) : sent;
+  }
+
+  async #applyGroup(
+    data: SignatureData,
+    args: readonly unknown[],
+    kwargs: Options,
+    options: Options,
+  ): Promise<AsyncResult> {
+    if (options.link) throw new TypeError("Cannot add link to group: use a chord");
+    if (options.link_error) throw new TypeError("Cannot add link to group: do that on individual tasks");
+    if (tasksOf(data).length === 0) {
+      return resultFromNode(this.#context.results, freezeGroup(data, {}, this.#freezing));
+    }
+    const { add_to_parent: addToParent, ...given } = options;
+    const { task_id, ...passedOn } = merge(data, [], {}, given).options;
+    const groupId = (task_id as string | undefined) ?? randomUUID();
+    const members = this.#prepareGroup(tasksOf(data), groupId, passedOn.root_id as string | null);
+    await this.#sendMembers(members, groupId, args, kwargs, { ...passedOn, group_id: groupId });
+    const nodes = members.map(({ result }) => result);
+    const only = nodes.length === 1 && nodes[0]?.results ? nodes[0] : undefined;
+    const node = only ?? { id: groupId, parent: null, results: nodes };
+    if (addToParent !== false) this.#addToParent(node);
+    return resultFromNode(this.#context.results, node);
+  }
+
+  /** The group's tasks with their ids, groups within it unrolled. Mirrors `group._prepared`. */
+  #prepareGroup(
+    tasks: readonly SignatureData[],
+    groupId: string,
+    rootId: string | null,
+  ): { task: SignatureData; result: ResultNode }[] {
+    return tasks.flatMap((original, groupIndex) => {
+      const task = clone(original);
+      if (task.subtask_type === "group") return this.#prepareGroup(tasksOf(task), groupId, rootId);
+      if (task.subtask_type === "chain" && tasksOf(task).length === 0) return [];
+      return [{ task, result: freeze(task, { groupId, rootId, groupIndex }, this.#freezing) }];
+    });
+  }
+
+  /** All at once, but the last of a chord's header only when the chord's size is known to the backend. */
+  async #sendMembers(
+    members: readonly { task: SignatureData }[],
+    groupId: string,
+    args: readonly unknown[],
+    kwargs: Options,
+    options: Options,
+  ): Promise<void> {
+    const { chord: given, group_index: _, ...passedOn } = options;
+    const send = ({ task }: { task: SignatureData }): Promise<AsyncResult> => {
+      const chord = given ?? task.options.chord;
+      return this.apply(task, args, kwargs, { ...passedOn, add_to_parent: false, ...(chord ? { chord } : {}) });
+    };
+    const last = members.at(-1);
+    await Promise.all(members.slice(0, -1).map(send));
+    if (!last) return;
+    if (given ?? last.task.options.chord) {
+      const { chords } = await this.#context.backend();
+      await chords?.setSize(
+        groupId,
+        members.reduce((size, { task }) => size + chordSize(task), 0),
+      );
+    }
+    await send(last);
+  }
+
+  async #applyChord(
+    data: SignatureData,
+    args: readonly unknown[],
+    kwargs: Options,
+    options: Options,
+  ): Promise<AsyncResult> {
+    const { body: givenBody, ...rest } = kwargs;
+    const { countdown, eta, link, link_error, task_id, ...given } = options;
+    const ownBody = (givenBody ?? bodyOf(data)) as SignatureData | null;
+    if (!ownBody) throw new ImproperlyConfigured("a chord cannot be sent without a body");
+    const all: Options = {
+      ...data.options,
+      ...given,
+      ...(link ? { link } : {}),
+      ...(link_error ? { link_error } : {}),
+    };
+    const { link: callbacks, link_error: errbacks, task_id: ownTaskId, chain, chord, ...passedOn } = all;
+    const delay = { ...pick(data.options, ["countdown", "eta"]), ...pick({ countdown, eta }, ["countdown", "eta"]) };
+    for (const name of ["countdown", "eta"]) delete passedOn[name];
+
+    const copy = clone(ownBody);
+    copy.options = merge(copy, [], {}, without(given, "parent_id")).options;
+    const body = withChordCallbacks(copy, { link: callbacks, link_error: errbacks });
+    Object.assign(body.options, without(passedOn, "parent_id"), chain ? { chain } : {}, chord ? { chord } : {});
+    if (body.subtask_type === "chain") unrollChords(body);
+
+    const header = this.#header(data);
+    const groupId = header.options.task_id as string;
+    const rootId = body.options.root_id as string | null;
+    const bodyId = (task_id ?? ownTaskId ?? randomUUID()) as string;
+    const bodyResult = freeze(body, { taskId: bodyId, groupId, rootId }, this.#freezing);
+    stripHeaderBodies(body);
+    const headerResult = freezeGroup(header, { groupId, chord: body, rootId }, this.#freezing);
+    if (tasksOf(header).length > 0) {
+      await this.#startChord(headerResult);
+      const headerKwargs = { ...(data.kwargs.kwargs as Options | undefined), ...rest };
+      const headerArgs = data.immutable ? data.args : [...args, ...data.args];
+      await this.apply(header, headerArgs, headerKwargs, { ...passedOn, ...delay, task_id: groupId });
+    } else {
+      await this.apply(clone(body), [[]], {}, {});
+    }
+    bodyResult.parent = headerResult;
+    return resultFromNode(this.#context.results, bodyResult);
+  }
+
+  #header(data: SignatureData): SignatureData {
+    const { header } = data.kwargs;
+    const group = Array.isArray(header)
+      ? groupOf(header as SignatureData[], { task_id: data.options.task_id ?? randomUUID() })
+      : clone(header as SignatureData);
+    group.options.task_id ??= randomUUID();
+    return group;
+  }
+
+  async #startChord(header: ResultNode): Promise<void> {
+    const { chords, url } = await this.#context.backend();
+    if (!chords) throw new ImproperlyConfigured(`The result backend ${url} cannot join chords: use Redis`);
+    if (header.results?.some((result) => result.results)) await chords.saveHeader(header);
+  }
+
+  #addToParent(node: ResultNode): void {
+    this.#context.running()?.children.push(asTuple(node));
+  }
+}
+
+/** `chain(a, b, c)` or `chain([a, b, c])`: each task gets the result of the one before. */
+export function chain<R = unknown>(...sigs: Signature[] | [Signature[]]): Signature<R> {
+  const list = sigs.flat();
+  return new Signature<R>(canvasOf(list), composeChain(list.map(dataOf)));
+}
+
+/** `group(a, b)` or `group([a, b])`: all at the same time. */
+export function group<R = unknown>(...sigs: Signature[] | [Signature[]]): GroupSignature<R> {
+  const list = sigs.flat();
+  return new GroupSignature<R>(canvasOf(list), groupOf(list.map(dataOf)));
+}
+
+/** All of the header at the same time, then the body with the list of their results. */
+export function chord<R = unknown>(header: Signature[] | Signature, body: Signature<R>): Signature<R> {
+  const list = Array.isArray(header) ? header : [header];
+  const data = Array.isArray(header) ? list.map(dataOf) : dataOf(header);
+  return new Signature<R>(canvasOf([...list, body]), chordOf(data, dataOf(body)));
+}
+
+/** A {@link group}: its result is that of all its tasks. */
+export class GroupSignature<R = unknown> extends Signature<R[]> {
+  override async applyAsync(args?: readonly unknown[], options?: Options): Promise<GroupResult<R>> {
+    return (await super.applyAsync(args, options)) as unknown as GroupResult<R>;
+  }
+
+  override delay(...args: unknown[]): Promise<GroupResult<R>> {
+    return this.applyAsync(args);
+  }
+}
+
+function canvasOf(sigs: readonly Signature[]): Canvas | null {
+  return sigs.find((sig) => sig.canvas)?.canvas ?? null;
+}
+
+function dataOf(sig: Signature): SignatureData {
+  return clone(sig.toJSON());
+}
+
+function signatures(value: unknown): SignatureData[] {
+  if (value === undefined || value === null) return [];
+  return (Array.isArray(value) ? value : [value]) as SignatureData[];
+}
+
+function pick(options: Options, names: readonly string[]): Options {
+  return Object.fromEntries(names.filter((name) => options[name] != null).map((name) => [name, options[name]]));
+}
+
+function without(options: Options, name: string): Options {
+  const { [name]: _, ...rest } = options;
+  return rest;
+}

@@ -1,0 +1,20 @@
+import { hostname } from "node:os";
+
+/** `gen<pid>@<host>`: who sends, when it is no worker. Mirrors `celery/utils/nodenames.py anon_nodename`. */
+export function anonNodename(): string {
+  return `gen${process.pid}@${hostname()}`;
+}
+
+/**
+ * A worker's node name. In it, `%h` is the host's full name, `%n` its first part, `%d` the rest, `%%` a percent sign.
+ * Mirrors `celery/utils/nodenames.py host_format`.
+ *
+ * @param name what `-n` says, `@<host>` added when it has no host; `celery@<host>` when left out
+ */
+export function nodename(name = "celery"): string {
+  const host = hostname();
+  const [short = host, ...domain] = host.split(".");
+  const parts: Record<string, string> = { h: host, n: short, d: domain.join("."), "%": "%", i: "", I: "" };
+  const full = name.includes("@") ? name : `${name}@${host}`;
+  return full.replace(/%([hndiI%])/g, (_, letter: string) => parts[letter] ?? "");
+}

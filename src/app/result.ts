@@ -1,0 +1,188 @@
+import type { TaskMeta } from "../../protocol/result/meta.ts";
+import type { ResultNode } from "../../protocol/result/result-tuple.ts";
+import { fromTuple } from "../../protocol/result/result-tuple.ts";
+import { EXCEPTION_STATES, PROPAGATE_STATES, READY_STATES, type State } from "../../protocol/result/states.ts";
+import type { ResultBackend } from "../backends/backend.ts";
+import { TimeoutError } from "./errors.ts";
+import { taskError } from "./exception.ts";
+
+/** How `get()` waits. */
+export interface GetOptions {
+  /** Seconds; for ever when left out. */
+  timeout?: number;
+  /** Ends the wait with the signal's reason. The task goes on. */
+  signal?: AbortSignal;
+  /** False to resolve with the error of a failed task instead of rejecting with it. */
+  propagate?: boolean;
+  /** Told of each state that is stored while waiting: STARTED, RETRY, those of the task's own. */
+  onState?: (state: State, info: unknown) => void;
+}
+
+/** What a result needs of its application. */
+export interface ResultContext {
+  backend(): Promise<ResultBackend>;
+  revoke(taskId: string, options: { terminate?: boolean; signal?: string }): Promise<unknown>;
+}
+
+/** The result of a task that was sent, here or anywhere: all one needs is the id. */
+export class AsyncResult<R = unknown> {
+  readonly id: string;
+  /** The result that this one followed, in a chain or as the body of a chord. */
+  readonly parent: AsyncResult | null;
+  protected readonly context: ResultContext;
+  readonly #ignored: boolean;
+
+  /** @param ignored true when it is known that no result is stored */
+  constructor(context: ResultContext, id: string, parent: AsyncResult | null = null, ignored = false) {
+    this.context = context;
+    this.id = id;
+    this.parent = parent;
+    this.#ignored = ignored;
+  }
+
+  /**
+   * Waits for the task and resolves with its result, through STARTED and RETRY. Undefined at once for a task sent
+   * with `ignoreResult`. Inside a task it is allowed, and can dead-lock a worker whose slots all wait.
+   *
+   * @throws TaskError what the task failed with; TimeoutError when it took longer than `timeout` seconds
+   */
+  async get(options: GetOptions = {}): Promise<R> {
+    if (this.#ignored) return undefined as R;
+    const meta = await this.#wait(options);
+    if (!PROPAGATE_STATES.has(meta.status)) return meta.result as R;
+    const error = taskError(meta.result, meta.traceback);
+    if (options.propagate === false) return error as R;
+    throw error;
+  }
+
+  /** PENDING also for a task that nobody ever sent. */
+  async state(): Promise<State> {
+    return (await this.#meta()).status;
+  }
+
+  /** The result, the error of a failed task, or what a state of the task's own carries. */
+  async info(): Promise<unknown> {
+    const meta = await this.#meta();
+    if (!EXCEPTION_STATES.has(meta.status)) return meta.result;
+    return meta.result === null ? null : taskError(meta.result, meta.traceback);
+  }
+
+  async ready(): Promise<boolean> {
+    return READY_STATES.has((await this.#meta()).status);
+  }
+
+  async successful(): Promise<boolean> {
+    return (await this.#meta()).status === "SUCCESS";
+  }
+
+  async failed(): Promise<boolean> {
+    return (await this.#meta()).status === "FAILURE";
+  }
+
+  /** The results of what the task itself sent. */
+  async children(): Promise<AsyncResult[]> {
+    const nodes = (await this.#meta()).children.map(fromTuple).filter((node) => node !== null);
+    return nodes.map((node) => resultFromNode(this.context, node));
+  }
+
+  async traceback(): Promise<string | null> {
+    return (await this.#meta()).traceback;
+  }
+
+  /** Drops the stored result. */
+  async forget(): Promise<void> {
+    await (await this.context.backend()).forget(this.id);
+  }
+
+  /** Has workers drop the task when it comes up; with `terminate` also when it runs already. */
+  async revoke(options: { terminate?: boolean; signal?: string } = {}): Promise<void> {
+    await this.context.revoke(this.id, options);
+  }
+
+  toString(): string {
+    return this.id;
+  }
+
+  async #meta(): Promise<TaskMeta> {
+    return (await this.context.backend()).getTaskMeta(this.id);
+  }
+
+  async #wait({ timeout, signal, onState }: GetOptions): Promise<TaskMeta> {
+    const backend = await this.context.backend();
+    const controller = new AbortController();
+    const abort = (): void => controller.abort(signal?.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    const expire = (): void => controller.abort(new TimeoutError("The operation timed out."));
+    const timer = timeout === undefined ? undefined : setTimeout(expire, timeout * 1000);
+    const tell = onState && ((meta: TaskMeta): void => onState(meta.status, meta.result));
+    try {
+      return await backend.wait(this.id, controller.signal, tell);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+}
+
+/** The results of a group, in the order of its tasks. */
+export class GroupResult<R = unknown> extends AsyncResult<R[]> {
+  readonly results: AsyncResult<R>[];
+
+  constructor(context: ResultContext, id: string, results: AsyncResult<R>[], parent: AsyncResult | null = null) {
+    super(context, id, parent);
+    this.results = results;
+  }
+
+  override async get(options: GetOptions = {}): Promise<R[]> {
+    return Promise.all(this.results.map((result) => result.get(options)));
+  }
+
+  override async state(): Promise<State> {
+    const states = await Promise.all(this.results.map((result) => result.state()));
+    return (
+      states.find((state) => PROPAGATE_STATES.has(state)) ?? states.find((state) => state !== "SUCCESS") ?? "SUCCESS"
+    );
+  }
+
+  override async info(): Promise<unknown> {
+    return Promise.all(this.results.map((result) => result.info()));
+  }
+
+  override async ready(): Promise<boolean> {
+    return (await Promise.all(this.results.map((result) => result.ready()))).every(Boolean);
+  }
+
+  override async successful(): Promise<boolean> {
+    return (await Promise.all(this.results.map((result) => result.successful()))).every(Boolean);
+  }
+
+  override async failed(): Promise<boolean> {
+    return (await Promise.all(this.results.map((result) => result.failed()))).some(Boolean);
+  }
+
+  override async children(): Promise<AsyncResult[]> {
+    return this.results;
+  }
+
+  /** How many of the tasks have succeeded. */
+  async completedCount(): Promise<number> {
+    return (await Promise.all(this.results.map((result) => result.successful()))).filter(Boolean).length;
+  }
+
+  override async forget(): Promise<void> {
+    await Promise.all(this.results.map((result) => result.forget()));
+  }
+
+  override async revoke(options: { terminate?: boolean; signal?: string } = {}): Promise<void> {
+    await Promise.all(this.results.map((result) => result.revoke(options)));
+  }
+}
+
+/** A result with its parents and members. */
+export function resultFromNode(context: ResultContext, node: ResultNode): AsyncResult {
+  const parent = node.parent && resultFromNode(context, node.parent);
+  if (!node.results) return new AsyncResult(context, node.id, parent);
+  const results = node.results.map((member) => resultFromNode(context, member));
+  return new GroupResult(context, node.id, results, parent);
+}

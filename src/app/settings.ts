@@ -1,0 +1,274 @@
+import leven from "leven";
+import { z } from "zod";
+import { ImproperlyConfigured } from "./errors.ts";
+import type { QueueSetting } from "./queues.ts";
+import type { RouteSetting } from "./router.ts";
+import { SETTINGS_WITHOUT_EFFECT } from "./settings-without-effect.ts";
+
+/** How publishing is tried again; the names are Celery's. Seconds. */
+export interface RetryPolicy {
+  /** null for ever. */
+  max_retries: number | null;
+  interval_start: number;
+  interval_step: number;
+  interval_max: number;
+}
+
+/** The oldest Celery in the fleet, which decides how what later versions changed is written. */
+export type Compatibility = "5.0" | "5.2" | "5.3" | "5.7";
+
+/** Celery's settings that this package acts on, with Celery's defaults. Durations are seconds. */
+export interface Settings {
+  /** One URL, several separated by `;`, or a list: the next is tried when one fails. */
+  brokerUrl: string | string[];
+  brokerReadUrl: string | string[] | null;
+  brokerWriteUrl: string | string[] | null;
+  /** kombu's own options, under kombu's names. */
+  brokerTransportOptions: Record<string, unknown>;
+  brokerConnectionTimeout: number;
+  brokerConnectionRetry: boolean;
+  brokerConnectionRetryOnStartup: boolean | null;
+  /** 0 or null for ever. */
+  brokerConnectionMaxRetries: number | null;
+  brokerHeartbeat: number;
+  brokerUseSsl: boolean | Record<string, unknown>;
+  brokerFailoverStrategy: "round-robin" | "shuffle";
+  brokerLoginMethod: string | null;
+
+  resultBackend: string | null;
+  resultBackendTransportOptions: Record<string, unknown>;
+  resultSerializer: string;
+  resultAcceptContent: string[] | null;
+  /** null or 0: never. */
+  resultExpires: number | null;
+  resultChordExpires: number | null;
+  resultFailureExpires: number | null;
+  resultExtended: boolean;
+  resultPersistent: boolean | null;
+  resultCompression: string | null;
+  resultChordJoinTimeout: number;
+  redisBackendUseSsl: boolean | Record<string, unknown> | null;
+
+  acceptContent: string[];
+  enableUtc: boolean;
+  /** An IANA name; null for UTC. */
+  timezone: string | null;
+
+  taskDefaultQueue: string;
+  taskDefaultQueueType: "classic" | "quorum";
+  taskDefaultExchange: string | null;
+  taskDefaultExchangeType: "direct" | "topic" | "fanout";
+  taskDefaultRoutingKey: string | null;
+  taskDefaultDeliveryMode: 1 | 2 | "transient" | "persistent";
+  taskDefaultPriority: number | null;
+  taskQueues: QueueSetting[] | Record<string, Omit<QueueSetting, "name">> | null;
+  taskQueueMaxPriority: number | null;
+  taskRoutes: RouteSetting | RouteSetting[] | null;
+  taskCreateMissingQueues: boolean;
+  taskCreateMissingQueueType: "classic" | "quorum";
+  taskCreateMissingQueueExchangeType: "direct" | "topic" | "fanout" | null;
+  taskSerializer: string;
+  taskCompression: string | null;
+  taskProtocol: 1 | 2;
+  taskPublishRetry: boolean;
+  taskPublishRetryPolicy: RetryPolicy;
+  /** Milliseconds that one publish may take, all its retries together. Celery has no such limit. */
+  taskPublishTimeoutMs: number;
+  taskIgnoreResult: boolean;
+  taskStoreErrorsEvenIfIgnored: boolean;
+  taskTrackStarted: boolean;
+  taskAcksLate: boolean;
+  taskAcksOnFailureOrTimeout: boolean;
+  taskAcksOnFailure: boolean | null;
+  taskAcksOnTimeout: boolean | null;
+  taskRejectOnWorkerLost: boolean;
+  taskTimeLimit: number | null;
+  taskSoftTimeLimit: number | null;
+  taskSendSentEvent: boolean;
+  taskInheritParentPriority: boolean;
+  taskReprMaxlevels: number;
+  taskAllowErrorCbOnChordHeader: boolean;
+
+  workerConcurrency: number | null;
+  workerPrefetchMultiplier: number;
+  workerDisablePrefetch: boolean;
+  workerEtaTaskLimit: number | null;
+  workerSendTaskEvents: boolean;
+  workerEnableRemoteControl: boolean;
+  workerDetectQuorumQueues: boolean;
+  workerPool: string;
+
+  controlExchange: string;
+  controlQueueTtl: number;
+  controlQueueExpires: number;
+  controlQueueExclusive: boolean;
+  controlQueueDurable: boolean;
+  eventExchange: string;
+  eventSerializer: string;
+  eventQueuePrefix: string;
+  eventQueueTtl: number;
+  eventQueueExpires: number;
+  eventQueueExclusive: boolean;
+  eventQueueDurable: boolean;
+
+  compatibility: Compatibility;
+}
+
+const seconds = z.number().nonnegative();
+const whole = z.int().nonnegative();
+const urls = z.union([z.string(), z.array(z.string()).min(1)]);
+const options = z.record(z.string(), z.unknown());
+const exchangeType = z.enum(["direct", "topic", "fanout"]);
+const queueType = z.enum(["classic", "quorum"]);
+const retryPolicy = z.object({
+  max_retries: whole.nullable().default(3),
+  interval_start: seconds.default(0),
+  interval_step: seconds.default(0.2),
+  interval_max: seconds.default(1),
+});
+
+const schema = z.object({
+  brokerUrl: urls.default("amqp://guest:guest@localhost:5672//"),
+  brokerReadUrl: urls.nullable().default(null),
+  brokerWriteUrl: urls.nullable().default(null),
+  brokerTransportOptions: options.default({}),
+  brokerConnectionTimeout: z.number().positive().default(4),
+  brokerConnectionRetry: z.boolean().default(true),
+  brokerConnectionRetryOnStartup: z.boolean().nullable().default(null),
+  brokerConnectionMaxRetries: whole.nullable().default(100),
+  brokerHeartbeat: seconds.default(120),
+  brokerUseSsl: z.union([z.boolean(), options]).default(false),
+  brokerFailoverStrategy: z.enum(["round-robin", "shuffle"]).default("round-robin"),
+  brokerLoginMethod: z.string().nullable().default(null),
+
+  resultBackend: z.string().nullable().default(null),
+  resultBackendTransportOptions: options.default({}),
+  resultSerializer: z.string().default("json"),
+  resultAcceptContent: z.array(z.string()).nullable().default(null),
+  resultExpires: seconds.nullable().default(86400),
+  resultChordExpires: seconds.nullable().default(null),
+  resultFailureExpires: seconds.nullable().default(null),
+  resultExtended: z.boolean().default(false),
+  resultPersistent: z.boolean().nullable().default(null),
+  resultCompression: z.string().nullable().default(null),
+  resultChordJoinTimeout: seconds.default(3),
+  redisBackendUseSsl: z.union([z.boolean(), options]).nullable().default(null),
+
+  acceptContent: z.array(z.string()).default(["json"]),
+  enableUtc: z.boolean().default(true),
+  timezone: z.string().nullable().default(null),
+
+  taskDefaultQueue: z.string().min(1).default("celery"),
+  taskDefaultQueueType: queueType.default("classic"),
+  taskDefaultExchange: z.string().nullable().default(null),
+  taskDefaultExchangeType: exchangeType.default("direct"),
+  taskDefaultRoutingKey: z.string().nullable().default(null),
+  taskDefaultDeliveryMode: z.union([z.literal(1), z.literal(2), z.enum(["transient", "persistent"])]).default(2),
+  taskDefaultPriority: z.int().min(0).max(255).nullable().default(null),
+  taskQueues: z.custom<Settings["taskQueues"]>((value) => value === null || typeof value === "object").default(null),
+  taskQueueMaxPriority: z.int().min(1).max(255).nullable().default(null),
+  taskRoutes: z
+    .custom<Settings["taskRoutes"]>(
+      (value) => value === null || typeof value === "object" || typeof value === "function",
+    )
+    .default(null),
+  taskCreateMissingQueues: z.boolean().default(true),
+  taskCreateMissingQueueType: queueType.default("classic"),
+  taskCreateMissingQueueExchangeType: exchangeType.nullable().default(null),
+  taskSerializer: z.string().default("json"),
+  taskCompression: z.string().nullable().default(null),
+  taskProtocol: z.union([z.literal(1), z.literal(2)]).default(2),
+  taskPublishRetry: z.boolean().default(true),
+  taskPublishRetryPolicy: retryPolicy.prefault({}),
+  taskPublishTimeoutMs: z.number().positive().default(10_000),
+  taskIgnoreResult: z.boolean().default(false),
+  taskStoreErrorsEvenIfIgnored: z.boolean().default(false),
+  taskTrackStarted: z.boolean().default(false),
+  taskAcksLate: z.boolean().default(false),
+  taskAcksOnFailureOrTimeout: z.boolean().default(true),
+  taskAcksOnFailure: z.boolean().nullable().default(null),
+  taskAcksOnTimeout: z.boolean().nullable().default(null),
+  taskRejectOnWorkerLost: z.boolean().default(false),
+  taskTimeLimit: seconds.nullable().default(null),
+  taskSoftTimeLimit: seconds.nullable().default(null),
+  taskSendSentEvent: z.boolean().default(false),
+  taskInheritParentPriority: z.boolean().default(false),
+  taskReprMaxlevels: whole.default(3),
+  taskAllowErrorCbOnChordHeader: z.boolean().default(false),
+
+  workerConcurrency: z.int().positive().nullable().default(null),
+  workerPrefetchMultiplier: whole.default(4),
+  workerDisablePrefetch: z.boolean().default(false),
+  workerEtaTaskLimit: z.int().positive().nullable().default(null),
+  workerSendTaskEvents: z.boolean().default(false),
+  workerEnableRemoteControl: z.boolean().default(true),
+  workerDetectQuorumQueues: z.boolean().default(true),
+  workerPool: z.string().default("async"),
+
+  controlExchange: z.string().default("celery"),
+  controlQueueTtl: seconds.default(300),
+  controlQueueExpires: seconds.default(10),
+  controlQueueExclusive: z.boolean().default(true),
+  controlQueueDurable: z.boolean().default(false),
+  eventExchange: z.string().default("celeryev"),
+  eventSerializer: z.string().default("json"),
+  eventQueuePrefix: z.string().default("celeryev"),
+  eventQueueTtl: seconds.default(5),
+  eventQueueExpires: seconds.default(60),
+  eventQueueExclusive: z.boolean().default(true),
+  eventQueueDurable: z.boolean().default(false),
+
+  compatibility: z.enum(["5.0", "5.2", "5.3", "5.7"]).default("5.7"),
+}) satisfies z.ZodType<Settings>;
+
+const NAMES = Object.keys(schema.shape);
+
+/** The settings of an application, and the names of those that were given and have no effect. */
+export interface ResolvedSettings {
+  settings: Settings;
+  ignored: string[];
+}
+
+/**
+ * Checks settings and fills in the defaults. Names may be camelCase or Celery's own snake_case.
+ *
+ * @throws ImproperlyConfigured naming the setting, what it was and what is allowed
+ */
+export function resolveSettings(given: Record<string, unknown>): ResolvedSettings {
+  const known: Record<string, unknown> = {};
+  const ignored: string[] = [];
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    const camel = camelCase(name);
+    if (NAMES.includes(camel)) known[camel] = value;
+    else if (SETTINGS_WITHOUT_EFFECT.has(camel)) ignored.push(name);
+    else throw new ImproperlyConfigured(`There is no setting ${name}.${suggestion(camel)}`);
+  }
+  const result = schema.safeParse(known);
+  if (!result.success)
+    throw new ImproperlyConfigured(result.error.issues.map((issue) => problem(issue, known)).join("; "));
+  return { settings: result.data, ignored };
+}
+
+/** `task_default_queue` as `taskDefaultQueue`. */
+export function camelCase(name: string): string {
+  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** `taskDefaultQueue` as `task_default_queue`. */
+export function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function suggestion(name: string): string {
+  const [best] = NAMES.map((known) => ({ known, distance: leven(known.toLowerCase(), name.toLowerCase()) })).sort(
+    (a, b) => a.distance - b.distance,
+  );
+  return best && best.distance <= Math.max(2, name.length / 4) ? ` Did you mean ${best.known}?` : "";
+}
+
+function problem(issue: z.core.$ZodIssue, given: Record<string, unknown>): string {
+  const [name] = issue.path;
+  const shown = JSON.stringify(given[String(name)]) ?? String(given[String(name)]);
+  return `Setting ${issue.path.join(".")} cannot be ${shown.slice(0, 80)}: ${issue.message}`;
+}

@@ -1,0 +1,111 @@
+import { linkErrorTo, linkTo, pipe } from "../../protocol/canvas/compose.ts";
+import { clone, type SignatureData, tasksOf } from "../../protocol/canvas/signature.ts";
+import { ImproperlyConfigured } from "./errors.ts";
+import type { AsyncResult } from "./result.ts";
+import { type SendOptions, wireOptions } from "./send-options.ts";
+
+/** Sends signatures: what a signature needs of its application. */
+export interface Canvas {
+  apply(
+    data: SignatureData,
+    args: readonly unknown[],
+    kwargs: Record<string, unknown>,
+    options: Record<string, unknown>,
+  ): Promise<AsyncResult>;
+  readonly errbacksOnChordHeader: boolean;
+}
+
+/**
+ * A task call that can be passed on, kept and sent later: what `task.s()`, `chain()`, `group()` and `chord()` make.
+ * The methods that add to it change it and return it.
+ */
+export class Signature<R = unknown> {
+  readonly #canvas: Canvas | null;
+  readonly #data: SignatureData;
+
+  /** @param canvas null for one made of nothing that knows an application */
+  constructor(canvas: Canvas | null, data: SignatureData) {
+    this.#canvas = canvas;
+    this.#data = data;
+  }
+
+  /** The task's name. */
+  get task(): string {
+    return this.#data.task;
+  }
+
+  /** What sends it, for signatures made of this one. */
+  get canvas(): Canvas | null {
+    return this.#canvas;
+  }
+
+  /** The signature as it is written into messages. */
+  toJSON(): SignatureData {
+    return this.#data;
+  }
+
+  /** Sets send options; those of a group are set on its tasks when it is sent. */
+  set(options: SendOptions & { immutable?: boolean }): this {
+    const { immutable, ...sendOptions } = options;
+    if (immutable !== undefined) setImmutable(this.#data, immutable);
+    Object.assign(this.#data.options, wireOptions(sendOptions));
+    return this;
+  }
+
+  /** Calls another signature with the result when this one succeeds. */
+  link(callback: Signature): this {
+    linkTo(this.#data, clone(callback.#data));
+    return this;
+  }
+
+  /** Calls another signature when this one fails. */
+  onError(errback: Signature): this {
+    linkErrorTo(this.#data, clone(errback.#data), this.#canvas?.errbacksOnChordHeader);
+    return this;
+  }
+
+  /** Marks the tasks with headers by which they can be found and revoked. */
+  stamp(stamps: Record<string, unknown>): this {
+    stampAll(this.#data, stamps);
+    return this;
+  }
+
+  /** The other signature after this one, with its result: Python's `this | next`. */
+  pipe<N>(next: Signature<N>): Signature<N> {
+    return new Signature<N>(this.#canvas ?? next.#canvas, pipe(clone(this.#data), clone(next.#data)));
+  }
+
+  clone(): Signature<R> {
+    return new Signature<R>(this.#canvas, clone(this.#data));
+  }
+
+  /** Sends it with more arguments in front of its own. */
+  delay(...args: unknown[]): Promise<AsyncResult<R>> {
+    return this.applyAsync(args);
+  }
+
+  /**
+   * Sends it. The signature itself stays as it is and can be sent again.
+   * @param args put in front of its own
+   */
+  async applyAsync(args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult<R>> {
+    if (!this.#canvas) throw new ImproperlyConfigured("there is nothing to send: the chain, group or chord is empty");
+    const result = await this.#canvas.apply(clone(this.#data), args, options.kwargs ?? {}, wireOptions(options));
+    return result as AsyncResult<R>;
+  }
+}
+
+function setImmutable(data: SignatureData, immutable: boolean): void {
+  if (data.subtask_type === "group" || data.subtask_type === "chord") {
+    for (const task of tasksOf(data)) setImmutable(task, immutable);
+  } else {
+    data.immutable = immutable;
+  }
+}
+
+function stampAll(data: SignatureData, stamps: Record<string, unknown>): void {
+  if (data.subtask_type) for (const task of tasksOf(data)) stampAll(task, stamps);
+  if (data.subtask_type === "chord" && data.kwargs.body) stampAll(data.kwargs.body as SignatureData, stamps);
+  const stamped = new Set([...((data.options.stamped_headers as string[] | undefined) ?? []), ...Object.keys(stamps)]);
+  Object.assign(data.options, stamps, { stamped_headers: [...stamped] });
+}

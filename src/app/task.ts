@@ -1,0 +1,233 @@
+import { Contract, type ObjectSchema, type Schema, validate } from "./contract.ts";
+import { bindArguments, namedParameters, type Parameter, parametersOf } from "./parameters.ts";
+import type { AsyncResult } from "./result.ts";
+import { type SendOptions, wireOptions } from "./send-options.ts";
+import type { Settings } from "./settings.ts";
+import type { Signature } from "./signature.ts";
+import type { TaskRequest } from "./task-request.ts";
+
+/** A class of errors, for options that list some. */
+// biome-ignore lint/suspicious/noExplicitAny: a class is told by what it makes, whatever its constructor takes
+export type ErrorClass = abstract new (...args: any[]) => Error;
+
+/** How a task runs and is sent: Celery's task options in camelCase, with Celery's defaults. Durations are seconds. */
+export interface TaskOptions {
+  /** The name it is sent by; the same in every language. */
+  name: string;
+  /** True to have the handler called with `self` in front of the arguments. */
+  bind?: boolean;
+  /** The names of the handler's parameters, where they cannot be read from its source. */
+  parameters?: string[];
+  /** A zod object: what the task takes. The handler gets one object, then `self`. */
+  params?: ObjectSchema;
+  /** A zod schema: what the task returns. */
+  returns?: Schema;
+  /** True to acknowledge the message after the task ran, so that a lost worker does not lose it. */
+  acksLate?: boolean;
+  acksOnFailure?: boolean;
+  acksOnTimeout?: boolean;
+  acksOnFailureOrTimeout?: boolean;
+  rejectOnWorkerLost?: boolean;
+  /** Errors after which the task is retried by itself. */
+  autoretryFor?: readonly ErrorClass[];
+  dontAutoretryFor?: readonly ErrorClass[];
+  /** Options for the retries by itself: `countdown`, `maxRetries`. */
+  retryKwargs?: RetryOptions;
+  /** True, or seconds, for pauses that double with every retry. */
+  retryBackoff?: boolean | number;
+  /** 600 unless given. */
+  retryBackoffMax?: number;
+  /** True unless given: a random part of the pause, so that retries do not come all at once. */
+  retryJitter?: boolean;
+  /** 3 unless given; null for no limit. */
+  maxRetries?: number | null;
+  /** 180 unless given. */
+  defaultRetryDelay?: number;
+  softTimeLimit?: number;
+  timeLimit?: number;
+  ignoreResult?: boolean;
+  storeErrorsEvenIfIgnored?: boolean;
+  trackStarted?: boolean;
+  /** `10/s`, `100/m`, `5/h`, or a number a second. */
+  rateLimit?: string | number;
+  /** Errors that are expected: logged without a traceback. */
+  throws?: readonly ErrorClass[];
+  /** False to send no events about this task. */
+  sendEvents?: boolean;
+  /** 1024 unless given: characters of a result shown in logs and events. */
+  resultreprMaxsize?: number;
+  queue?: string;
+  exchange?: string;
+  routingKey?: string;
+  priority?: number;
+  expires?: number;
+  serializer?: string;
+  compression?: string;
+  deliveryMode?: SendOptions["deliveryMode"];
+}
+
+/** How a retry is sent. */
+export interface RetryOptions extends SendOptions {
+  /** The error to fail with when the retries are used up, and to show meanwhile. */
+  exc?: unknown;
+  /** In the place of the task's own, for this time. */
+  maxRetries?: number | null;
+  /** In the place of those that the task was called with. */
+  args?: readonly unknown[];
+}
+
+/** What a running task knows of itself, and can do. */
+export interface Self {
+  /** Aborted when the task should stop: soft time limit, revoked with terminate, cold shutdown. */
+  readonly signal: AbortSignal;
+  readonly request: TaskRequest;
+  readonly name: string;
+  /** Stores a state of the task's own, such as `PROGRESS`, for others to see. */
+  updateState(update: { state: string; meta?: unknown }): Promise<void>;
+  /**
+   * An error to throw: the worker then sends the task again. When the retries are used up it is `exc`, or
+   * MaxRetriesExceededError.
+   */
+  retry(options?: RetryOptions): Error;
+  /** An error to throw: another signature then takes this task's place, and its id. */
+  replace(sig: Signature): Error;
+}
+
+/** A task that can be sent, and called in place. */
+export interface Task<A extends unknown[] = unknown[], R = unknown> {
+  readonly name: string;
+  /** Runs the handler here and now, in this process. */
+  (...args: A): Promise<R>;
+  /** Sends the task. */
+  delay(...args: A): Promise<AsyncResult<R>>;
+  /** Sends the task with options. A task with `params` takes its object, or an array of positional arguments. */
+  applyAsync(args?: unknown, options?: SendOptions): Promise<AsyncResult<R>>;
+  /** The call as a signature, to be sent later or passed on. */
+  s(...args: unknown[]): Signature<R>;
+  /** The same, taking no further arguments: the result of what runs before is not passed. */
+  si(...args: unknown[]): Signature<R>;
+  map(items: Iterable<unknown>): Signature<R[]>;
+  starmap(items: Iterable<unknown[]>): Signature<R[]>;
+  chunks(items: Iterable<unknown[]>, n: number): Signature<R[][]>;
+}
+
+/** Options that a task's messages are sent with, in Celery's order. */
+const EXECUTION_OPTIONS = [
+  "queue",
+  "routingKey",
+  "exchange",
+  "priority",
+  "expires",
+  "serializer",
+  "deliveryMode",
+  "compression",
+  "timeLimit",
+  "softTimeLimit",
+] as const;
+
+/** A registered task, as the worker and the sender see it. */
+export class TaskDefinition {
+  readonly name: string;
+  readonly handler: (...args: never[]) => unknown;
+  readonly options: TaskOptions;
+  readonly acksLate: boolean;
+  readonly acksOnFailure: boolean;
+  readonly acksOnTimeout: boolean;
+  readonly rejectOnWorkerLost: boolean;
+  readonly ignoreResult: boolean;
+  readonly storeErrorsEvenIfIgnored: boolean;
+  readonly trackStarted: boolean;
+  readonly maxRetries: number | null;
+  readonly defaultRetryDelay: number;
+  readonly timeLimit: number | null;
+  readonly softTimeLimit: number | null;
+  readonly sendEvents: boolean;
+  readonly resultreprMaxsize: number;
+  /** Under the wire's names; an absent priority is there as null, which makes a difference to how it is routed. */
+  readonly executionOptions: Record<string, unknown>;
+  readonly #contract: Contract | undefined;
+  readonly #shortName: string;
+  #parameters: readonly Parameter[] | undefined | null = null;
+
+  /** @throws TypeError when the options contradict each other */
+  constructor(options: TaskOptions, handler: (...args: never[]) => unknown, settings: Settings) {
+    if (options.params && options.bind) {
+      throw new TypeError(
+        `task ${options.name}: with params the handler always gets (params, self), so bind must not be given`,
+      );
+    }
+    const { softTimeLimit = settings.taskSoftTimeLimit, timeLimit = settings.taskTimeLimit } = options;
+    if (softTimeLimit && timeLimit && softTimeLimit > timeLimit) {
+      throw new RangeError(`task ${options.name}: softTimeLimit must be less than or equal to timeLimit`);
+    }
+    this.name = options.name;
+    this.handler = handler;
+    this.options = options;
+    this.acksLate = options.acksLate ?? settings.taskAcksLate;
+    const either = options.acksOnFailureOrTimeout;
+    this.acksOnFailure =
+      options.acksOnFailure ?? either ?? settings.taskAcksOnFailure ?? settings.taskAcksOnFailureOrTimeout;
+    this.acksOnTimeout =
+      options.acksOnTimeout ?? either ?? settings.taskAcksOnTimeout ?? settings.taskAcksOnFailureOrTimeout;
+    this.rejectOnWorkerLost = options.rejectOnWorkerLost ?? settings.taskRejectOnWorkerLost;
+    this.ignoreResult = options.ignoreResult ?? settings.taskIgnoreResult;
+    this.storeErrorsEvenIfIgnored = options.storeErrorsEvenIfIgnored ?? settings.taskStoreErrorsEvenIfIgnored;
+    this.trackStarted = options.trackStarted ?? settings.taskTrackStarted;
+    this.maxRetries = options.maxRetries === undefined ? 3 : options.maxRetries;
+    this.defaultRetryDelay = options.defaultRetryDelay ?? 180;
+    this.timeLimit = timeLimit;
+    this.softTimeLimit = softTimeLimit;
+    this.sendEvents = options.sendEvents ?? true;
+    this.resultreprMaxsize = options.resultreprMaxsize ?? 1024;
+    const own = Object.fromEntries(EXECUTION_OPTIONS.map((name) => [name, options[name]]));
+    this.executionOptions = {
+      priority: settings.taskDefaultPriority,
+      ...wireOptions(own as SendOptions),
+    };
+    this.#shortName = options.name.slice(options.name.lastIndexOf(".") + 1);
+    this.#contract = options.params && new Contract(this.#shortName, options.params);
+  }
+
+  /** True when the handler takes one object, named by the contract. */
+  get hasContract(): boolean {
+    return this.#contract !== undefined;
+  }
+
+  /**
+   * The arguments to call the handler with, but for `self`.
+   * @throws TypeError in Python's wording when the call does not fit; ValidationError when the contract refuses it
+   */
+  async bind(args: readonly unknown[], kwargs: Record<string, unknown>): Promise<unknown[]> {
+    if (this.#contract) return [await this.#contract.bind(args, kwargs)];
+    if (this.#parameters === null) this.#parameters = this.#readParameters();
+    return bindArguments(this.#shortName, this.#parameters, args, kwargs);
+  }
+
+  /** Calls the handler and checks what it returns. */
+  async call(bound: readonly unknown[], self: Self): Promise<unknown> {
+    const { params, bind, returns } = this.options;
+    const args = params ? [...bound, self] : bind ? [self, ...bound] : bound;
+    const value = await this.handler(...(args as never[]));
+    return returns ? validate(returns, value, "result") : value;
+  }
+
+  /**
+   * True for an errback of the newer kind, which is called with request, error and traceback; one that takes a single
+   * argument gets the failed task's id. Mirrors `celery/backends/base.py _errback_arity_greater`.
+   *
+   * @param stored how many arguments the signature brings itself
+   */
+  takesError(stored: number): boolean {
+    if (this.#contract || this.options.bind) return false;
+    if (this.#parameters === null) this.#parameters = this.#readParameters();
+    const parameters = this.#parameters ?? [];
+    return parameters.some((parameter) => parameter.rest) || parameters.length - stored > 1;
+  }
+
+  #readParameters(): readonly Parameter[] | undefined {
+    const { parameters, bind } = this.options;
+    const skipped = bind ? 1 : 0;
+    if (parameters) return namedParameters(parameters, this.handler.length - skipped);
+    return parametersOf(this.handler)?.slice(skipped);
+  }
+}

@@ -1,0 +1,43 @@
+export { DateTime, PlainDate, PlainTime } from "../protocol/python/datetime.ts";
+export { Decimal } from "../protocol/python/decimal.ts";
+export { Float } from "../protocol/python/numbers.ts";
+export { UUID } from "../protocol/python/uuid.ts";
+export type { State } from "../protocol/result/states.ts";
+export { Celery, type CurrentTask, type GivenSettings } from "./app/app.ts";
+export { chain, chord, GroupSignature, group } from "./app/canvas.ts";
+export { ValidationError } from "./app/contract.ts";
+export {
+  CeleryError,
+  ChordError,
+  ContentDisallowed,
+  DecodeError,
+  EncodeError,
+  Ignore,
+  ImproperlyConfigured,
+  InvalidTaskError,
+  MaxRetriesExceededError,
+  NotRegistered,
+  OperationalError,
+  QueueNotFound,
+  Reject,
+  Retry,
+  SerializerNotInstalled,
+  SoftTimeLimitExceeded,
+  TaskError,
+  TaskRevokedError,
+  Terminated,
+  TimeLimitExceeded,
+  TimeoutError,
+  WorkerLostError,
+} from "./app/errors.ts";
+export type { QueueSetting } from "./app/queues.ts";
+export { AsyncResult, type GetOptions, GroupResult } from "./app/result.ts";
+export type { RouteFunction, RouteSetting } from "./app/router.ts";
+export type { SendOptions } from "./app/send-options.ts";
+export type { Compatibility, RetryPolicy, Settings } from "./app/settings.ts";
+export { Signature } from "./app/signature.ts";
+export type { RetryOptions, Self, Task, TaskOptions } from "./app/task.ts";
+export type { DeliveryInfo, TaskRequest as Request } from "./app/task-request.ts";
+export { Control, Inspect } from "./control/control.ts";
+export type { Logger } from "./logger.ts";
+export type { Worker, WorkerOptions } from "./worker/worker.ts";

@@ -1,0 +1,250 @@
+import { ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalled } from "../../protocol/errors.ts";
+import type { TaskBody } from "../../protocol/message/embed.ts";
+import { readHeaders, type TaskHeaders } from "../../protocol/message/headers.ts";
+import { isTaskV1 } from "../../protocol/message/v1.ts";
+import type { Queue } from "../../protocol/transport/entities.ts";
+import { NotRegistered } from "../app/errors.ts";
+import type { Broker, Consumer, Delivery, UnreadableMessage } from "../brokers/broker.ts";
+import type { EventDispatcher } from "../events/dispatcher.ts";
+import type { Pool } from "../pools/pool.ts";
+import type { WorkerContext } from "./context.ts";
+import { EtaSchedule } from "./eta.ts";
+import { Request } from "./request.ts";
+import type { WorkerState } from "./state.ts";
+import { BodyReader } from "./task-body.ts";
+import type { Tracer } from "./tracer.ts";
+
+/** How much of a message that cannot be used is shown in the log, in characters. */
+const SHOWN = 1024;
+
+/** What a consumer of tasks is made with. */
+export interface TaskConsumerOptions {
+  context: WorkerContext;
+  broker: Broker;
+  pool: Pool;
+  state: WorkerState;
+  tracer: Tracer;
+  events: EventDispatcher | null;
+  hostname: string;
+  /** Deliveries in hand for each task that can run at a time; 0 for no limit. */
+  prefetchMultiplier: number;
+}
+
+/** Takes task messages from the queues and brings them to the pool. Mirrors `celery/worker/consumer/consumer.py`. */
+export class TaskConsumer {
+  readonly #options: TaskConsumerOptions;
+  readonly #eta: EtaSchedule;
+  readonly #bodies: BodyReader;
+  readonly #timeZone: string;
+  #consumer: Consumer | undefined;
+  #stopping = false;
+  #prefetchScheduled = false;
+
+  constructor(options: TaskConsumerOptions) {
+    this.#options = options;
+    this.#eta = new EtaSchedule((request) => this.#onDue(request));
+    this.#bodies = new BodyReader(options.context.serializers, options.context.settings.acceptContent);
+    this.#timeZone = options.context.settings.timezone ?? "UTC";
+  }
+
+  get queues(): readonly string[] {
+    return this.#consumer?.queues ?? [];
+  }
+
+  get prefetch(): number {
+    const { pool, prefetchMultiplier } = this.#options;
+    return pool.limit * prefetchMultiplier;
+  }
+
+  /** Tasks that wait for their time. */
+  scheduled(): Request[] {
+    return this.#eta.requests();
+  }
+
+  /** @throws OperationalError */
+  async start(queues: readonly Queue[]): Promise<void> {
+    this.#consumer = await this.#options.broker.consume(queues, {
+      prefetch: this.prefetch,
+      onDelivery: (delivery) => this.#receive(delivery),
+      onUnreadable: (unreadable) => this.#onUnreadable(unreadable),
+    });
+  }
+
+  async addQueue(queue: Queue): Promise<void> {
+    await this.#consumer?.addQueue(queue);
+  }
+
+  async cancelQueue(queue: string): Promise<void> {
+    await this.#consumer?.cancelQueue(queue);
+  }
+
+  /** The pool has another size. */
+  updatePrefetch(): void {
+    if (this.#prefetchScheduled || this.#stopping) return;
+    this.#prefetchScheduled = true;
+    setImmediate(() => {
+      this.#prefetchScheduled = false;
+      // Tasks that wait for their time must not keep those from coming that can run now.
+      const base = this.prefetch;
+      this.#consumer?.setPrefetch(base === 0 ? 0 : base + this.#eta.size);
+    });
+  }
+
+  /** Takes no more tasks, and gives up those that have not begun: their messages are put back on {@link close}. */
+  async cancel(): Promise<void> {
+    this.#stopping = true;
+    await this.#consumer?.cancel();
+    this.#eta.clear();
+    this.#options.pool.drain();
+  }
+
+  /** Sends what was settled, and puts the rest back. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    this.#eta.clear();
+    await this.#consumer?.close();
+  }
+
+  #receive(delivery: Delivery): void {
+    const { headers } = delivery.message;
+    if (headers.task === undefined) {
+      void this.#receiveV1(delivery);
+      return;
+    }
+    try {
+      this.#accept(readHeaders(headers), delivery);
+    } catch (error) {
+      this.#onInvalid(delivery, error as Error);
+    }
+  }
+
+  /** A message without a task in its headers is of protocol 1, or of no protocol at all. */
+  async #receiveV1(delivery: Delivery): Promise<void> {
+    try {
+      const body = await this.#bodies.readAny(delivery.message);
+      if (!isTaskV1(body)) return this.#onUnknown(delivery);
+      const task = this.#bodies.readV1(body, delivery.message);
+      this.#accept(task.headers, delivery, task.body);
+    } catch (error) {
+      this.#onInvalid(delivery, error as Error);
+    }
+  }
+
+  #accept(headers: TaskHeaders, delivery: Delivery, body?: TaskBody): void {
+    const { context, hostname, state } = this.#options;
+    const definition = context.tasks.get(headers.task);
+    if (!definition) return void this.#onUnregistered(headers, delivery);
+    const request = new Request(headers, definition, delivery, hostname, this.#timeZone, body);
+    context.log.info({ id: request.id, task: request.task }, `Task ${request.name}[${request.id}] received`);
+    if (request.expires !== null || state.revoked.has(request.id)) {
+      void this.#acceptUnlessRevoked(request);
+      return;
+    }
+    this.#schedule(request);
+  }
+
+  async #acceptUnlessRevoked(request: Request): Promise<void> {
+    try {
+      if (!(await this.#options.tracer.dropIfRevoked(request))) this.#schedule(request);
+    } catch (error) {
+      this.#options.context.log.error(
+        { err: error, id: request.id },
+        `Could not discard ${request.name}[${request.id}]`,
+      );
+      request.acknowledge();
+    }
+  }
+
+  #schedule(request: Request): void {
+    if (this.#stopping) return;
+    this.#sendReceived(request);
+    const { state } = this.#options;
+    if (request.eta !== null && request.eta > Date.now()) {
+      state.taskScheduled(request);
+      this.#eta.add(request, request.eta);
+      this.updatePrefetch();
+    } else {
+      this.#reserve(request);
+    }
+  }
+
+  #onDue(request: Request): void {
+    this.#reserve(request);
+    this.updatePrefetch();
+  }
+
+  #reserve(request: Request): void {
+    const { state, pool, tracer } = this.#options;
+    state.taskReserved(request);
+    pool.apply({ id: request.id, run: () => tracer.trace(request) });
+  }
+
+  #sendReceived(request: Request): void {
+    const { events } = this.#options;
+    if (!events || !request.definition.sendEvents) return;
+    const { headers } = request;
+    events.send("task-received", {
+      uuid: request.id,
+      name: request.name,
+      args: headers.argsrepr,
+      kwargs: headers.kwargsrepr,
+      root_id: headers.root_id,
+      parent_id: headers.parent_id,
+      retries: headers.retries,
+      eta: headers.eta,
+      expires: headers.expires,
+    });
+  }
+
+  async #onUnregistered(headers: TaskHeaders, delivery: Delivery): Promise<void> {
+    const { context, tracer } = this.#options;
+    context.log.error(
+      { id: headers.id, task: headers.task, queue: delivery.queue },
+      `Received unregistered task of type '${headers.task}'. The message has been rejected. Is the module that registers the task loaded?`,
+    );
+    const refused = { id: headers.id, task: headers.task, name: headers.task, ...replyAddress(delivery, headers.id) };
+    await tracer.refuse(refused, new NotRegistered(headers.task));
+    delivery.reject({ requeue: false });
+  }
+
+  #onInvalid(delivery: Delivery, error: Error): void {
+    const { context, tracer } = this.#options;
+    const expected = [InvalidTaskError, DecodeError, ContentDisallowed, SerializerNotInstalled].some(
+      (type) => error instanceof type,
+    );
+    context.log.error(
+      { err: expected ? undefined : error, queue: delivery.queue, ...shownMessage(delivery) },
+      `Received invalid task message: ${error.message}. The message has been rejected.`,
+    );
+    const { id, task } = delivery.message.headers;
+    if (typeof id === "string" && id !== "" && typeof task === "string") {
+      void tracer.refuse({ id, task, name: task, ...replyAddress(delivery, id) }, error);
+    }
+    delivery.reject({ requeue: false });
+  }
+
+  #onUnknown(delivery: Delivery): void {
+    this.#options.context.log.warn(
+      { queue: delivery.queue, ...shownMessage(delivery) },
+      "Received and rejected unknown message. Wrong destination?!?",
+    );
+    delivery.reject({ requeue: false });
+  }
+
+  #onUnreadable({ queue, text, error }: UnreadableMessage): void {
+    this.#options.context.log.error(
+      { queue, text: text.slice(0, SHOWN) },
+      `Received and deleted what is no message: ${error.message}`,
+    );
+  }
+}
+
+function replyAddress(delivery: Delivery, id: string): { replyTo: string | null; correlationId: string } {
+  const { reply_to, correlation_id } = delivery.message.properties;
+  return { replyTo: reply_to || null, correlationId: correlation_id || id };
+}
+
+function shownMessage({ message }: Delivery): Record<string, unknown> {
+  const text = Buffer.from(message.body.subarray(0, SHOWN)).toString("utf8");
+  return { contentType: message.contentType, body: text, bytes: message.body.length };
+}

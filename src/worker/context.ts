@@ -1,0 +1,45 @@
+import type { MailboxOptions } from "../../protocol/control/pidbox.ts";
+import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
+import type { LamportClock } from "../app/clock.ts";
+import type { SentTask } from "../app/producer.ts";
+import type { Queues } from "../app/queues.ts";
+import type { ResultContext } from "../app/result.ts";
+import type { Settings } from "../app/settings.ts";
+import type { Canvas } from "../app/signature.ts";
+import type { Self, TaskDefinition } from "../app/task.ts";
+import type { RunningTask } from "../app/task-request.ts";
+import type { ResultBackend, ResultCodec } from "../backends/backend.ts";
+import type { Broker } from "../brokers/broker.ts";
+import type { EventDispatcher } from "../events/dispatcher.ts";
+import type { Logger } from "../logger.ts";
+
+/** What a worker needs of its application. */
+export interface WorkerContext {
+  readonly name: string;
+  readonly settings: Settings;
+  readonly serializers: SerializerRegistry;
+  readonly clock: LamportClock;
+  readonly queues: Queues;
+  readonly log: Logger;
+  readonly tasks: ReadonlyMap<string, TaskDefinition>;
+  readonly canvas: Canvas;
+  readonly results: ResultContext;
+  readonly resultCodec: ResultCodec;
+  readonly mailbox: MailboxOptions;
+  /** A connection of the worker's own to read from: publishing goes by another, which may be blocked. */
+  createReadBroker(): Promise<Broker>;
+  /** The connection to publish by. */
+  writeBroker(): Promise<Broker>;
+  backend(): Promise<ResultBackend>;
+  dispatcher(hostname: string, bufferGroups: string[]): EventDispatcher;
+  sendTask(
+    name: string,
+    args: readonly unknown[],
+    kwargs: Record<string, unknown>,
+    options: Record<string, unknown>,
+  ): Promise<SentTask>;
+  /** Runs a function as part of a task, so that what it sends belongs to that task. */
+  runAs<T>(running: RunningTask & { self: Self }, run: () => T): T;
+  /** Now, as the result records write it. */
+  isoNow(): string;
+}

@@ -1,0 +1,165 @@
+import {
+  bodyOf,
+  clone,
+  groupOf,
+  readSignature,
+  type SignatureData,
+  taskIdOf,
+  tasksOf,
+} from "../../protocol/canvas/signature.ts";
+import type { Embed } from "../../protocol/message/embed.ts";
+import type { MetaRequest } from "../../protocol/result/meta.ts";
+import { PROPAGATE_STATES } from "../../protocol/result/states.ts";
+import type { Self } from "../app/task.ts";
+import type { TaskRequest } from "../app/task-request.ts";
+import { bodyErrbacks, bodyId, ChordParts } from "./chord-parts.ts";
+import type { WorkerContext } from "./context.ts";
+import type { RecordedError, ResultWriter } from "./result-writer.ts";
+
+/** The task that others follow, as errbacks see it. */
+export interface Followed {
+  id: string;
+  rootId: string;
+  group: string | null;
+  groupIndex: number | null;
+  /** What a local errback is called with in the place of Python's request. */
+  request: TaskRequest | { id: string };
+  embed: Embed;
+}
+
+/** What happens when a task is over: callbacks, the rest of its chain, errbacks, the chord it is a part of. */
+export class FollowUp {
+  readonly #context: WorkerContext;
+  readonly #results: ResultWriter;
+  readonly #chords: ChordParts;
+
+  constructor(context: WorkerContext, results: ResultWriter) {
+    this.#context = context;
+    this.#results = results;
+    this.#chords = new ChordParts(context, (body, error) => this.#failBody(body, error));
+  }
+
+  /**
+   * Sends the callbacks, then the next task of the chain, with the result.
+   * Mirrors `celery/app/trace.py _dispatch_callbacks_and_chain`.
+   */
+  async succeeded({ id, rootId, embed }: Followed, result: unknown, priority: number | null): Promise<void> {
+    const options = { parent_id: id, root_id: rootId, ...(priority !== null && { priority }) };
+    const callbacks = (embed.callbacks ?? []).map(readSignature);
+    const [only] = callbacks;
+    if (callbacks.length === 1 && only) {
+      await this.#send(only, [result], options);
+    } else {
+      const groups = callbacks.filter((callback) => callback.subtask_type === "group");
+      const others = callbacks.filter((callback) => callback.subtask_type !== "group");
+      for (const group of groups) await this.#send(group, [result], options);
+      if (others.length > 0) await this.#send(groupOf(others), [result], options);
+    }
+    if (!embed.chain || embed.chain.length === 0) return;
+    const [next, ...rest] = [...embed.chain].reverse();
+    await this.#send(readSignature(next), [result], { ...options, chain: rest.reverse() });
+  }
+
+  /** Tells the chord that one of its parts ended. */
+  async partReturned({ id, group, groupIndex, embed }: Followed, state: string, result: unknown): Promise<void> {
+    if (!embed.chord || !group) return;
+    await this.#chords.partReturned(embed.chord, { groupId: group, taskId: id, groupIndex, state, result });
+  }
+
+  /**
+   * Fails the chord, the rest of the chain, and calls the errbacks.
+   * Mirrors `celery/backends/base.py mark_as_failure`.
+   */
+  async failed(followed: Followed, error: unknown, recorded: RecordedError, storeResult: boolean): Promise<void> {
+    await this.partReturned(followed, "FAILURE", recorded.stored);
+    await this.#failChain(followed.embed.chain ?? [], recorded, storeResult);
+    await this.#callErrbacks(followed, error, recorded);
+  }
+
+  async #send(sig: SignatureData, args: readonly unknown[], options: Record<string, unknown>): Promise<void> {
+    await this.#context.canvas.apply(clone(sig), args, {}, options);
+  }
+
+  /** Every later member of the chain fails with the same error, so that whoever waits for the last one learns of it. */
+  async #failChain(chain: readonly unknown[], recorded: RecordedError, storeResult: boolean): Promise<void> {
+    const pending = chain.map(readSignature);
+    for (let sig = pending.shift(); sig; sig = pending.shift()) {
+      const id = taskIdOf(sig);
+      const { chord, group_id: group, group_index: groupIndex } = sig.options;
+      const over = chord && id ? PROPAGATE_STATES.has(await this.#stateOf(id)) : false;
+      if (storeResult && id) {
+        await this.#results.storeFor(id, metaRequest(sig), "FAILURE", recorded.stored, recorded.traceback);
+      }
+      if (chord && id && typeof group === "string" && !over) {
+        const index = typeof groupIndex === "number" ? groupIndex : null;
+        const part = { groupId: group, taskId: id, groupIndex: index, state: "FAILURE", result: recorded.stored };
+        await this.#chords.partReturned(chord, part);
+      }
+      const body = sig.subtask_type === "chord" ? bodyOf(sig) : null;
+      if (body) pending.push(body);
+    }
+  }
+
+  async #stateOf(taskId: string): Promise<string> {
+    return (await (await this.#context.backend()).getTaskMeta(taskId)).status;
+  }
+
+  /** An errback that this worker serves and that takes more than an id is called here; the others are sent. */
+  async #callErrbacks(followed: Followed, error: unknown, recorded: RecordedError): Promise<void> {
+    const sent: SignatureData[] = [];
+    for (const errback of (followed.embed.errbacks ?? []).map(readSignature)) {
+      const definition = this.#context.tasks.get(errback.task);
+      if (!definition?.takesError(errback.args.length)) {
+        sent.push(errback);
+        continue;
+      }
+      try {
+        const args = [followed.request, error, recorded.traceback, ...errback.args];
+        await definition.call(await definition.bind(args, errback.kwargs), { name: errback.task } as Self);
+      } catch (cause) {
+        this.#context.log.error({ err: cause }, `Errback ${errback.task} raised an exception`);
+      }
+    }
+    if (sent.length === 0) return;
+    await this.#send(groupOf(sent), [followed.id], { parent_id: followed.id, root_id: followed.rootId });
+  }
+
+  /**
+   * A chord whose header failed fails its body's result, calls the body's errbacks, and fails what follows it.
+   * Mirrors `celery/backends/base.py chord_error_from_stack`.
+   */
+  async #failBody(body: SignatureData, error: Error): Promise<void> {
+    const recorded = this.#results.record(error);
+    if (body.subtask_type === "group") {
+      for (const task of tasksOf(body)) await this.#failBody(task, error);
+      return;
+    }
+    const id = bodyId(body);
+    const rest = Array.isArray(body.options.chain) ? (body.options.chain as unknown[]) : [];
+    const followed: Followed = {
+      id,
+      rootId: typeof body.options.root_id === "string" ? body.options.root_id : id,
+      group: null,
+      groupIndex: null,
+      request: { id },
+      embed: { callbacks: null, errbacks: bodyErrbacks(body), chain: null, chord: null },
+    };
+    await this.#callErrbacks(followed, error, recorded);
+    await this.#results.storeFor(id, undefined, "FAILURE", recorded.stored, recorded.traceback);
+    await this.#failChain(rest, recorded, true);
+  }
+}
+
+function metaRequest(sig: SignatureData): MetaRequest {
+  const { group_id: group, parent_id: parentId } = sig.options;
+  return {
+    group: typeof group === "string" ? group : null,
+    parentId: typeof parentId === "string" ? parentId : null,
+    name: sig.task,
+    args: sig.args,
+    kwargs: sig.kwargs,
+    retries: 0,
+    hostname: null,
+    routingKey: null,
+  };
+}

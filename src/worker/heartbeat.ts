@@ -1,0 +1,43 @@
+import { loadavg } from "node:os";
+import { Float } from "../../protocol/python/numbers.ts";
+import type { EventDispatcher } from "../events/dispatcher.ts";
+import { SOFTWARE_INFO } from "./software.ts";
+import type { WorkerState } from "./state.ts";
+
+/** Tells monitors every few seconds that the worker lives. Mirrors `celery/worker/heartbeat.py Heart`. */
+export class Heartbeat {
+  readonly #events: EventDispatcher;
+  readonly #state: WorkerState;
+  readonly #interval: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param interval seconds */
+  constructor(events: EventDispatcher, state: WorkerState, interval = 2) {
+    this.#events = events;
+    this.#state = state;
+    this.#interval = interval;
+  }
+
+  start(): void {
+    this.#send("worker-online");
+    this.#timer = setInterval(() => this.#send("worker-heartbeat"), this.#interval * 1000);
+  }
+
+  /** Sends `worker-offline`, if it ever started. */
+  stop(): void {
+    if (!this.#timer) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#send("worker-offline");
+  }
+
+  #send(type: string): void {
+    this.#events.send(type, {
+      freq: new Float(this.#interval),
+      active: this.#state.active.size,
+      processed: this.#state.processed,
+      loadavg: loadavg().map((load) => new Float(Math.round(load * 100) / 100)),
+      ...SOFTWARE_INFO,
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import { type Embed, readBody, type TaskBody } from "../../protocol/message/embed.ts";
+import { isMapping } from "../../protocol/message/headers.ts";
+import type { Message } from "../../protocol/message/message.ts";
+import { readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
+import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
+import type { Encoded } from "../../protocol/serialization/serializer.ts";
+import { decompress } from "../compression.ts";
+
+/** Reads the bodies of task messages. */
+export class BodyReader {
+  readonly #serializers: SerializerRegistry;
+  readonly #accept: ReadonlySet<string>;
+
+  /** @throws SerializerNotInstalled when `acceptContent` names a serializer that is none */
+  constructor(serializers: SerializerRegistry, acceptContent: readonly string[]) {
+    this.#serializers = serializers;
+    this.#accept = serializers.accept(acceptContent);
+  }
+
+  /** The body of a message of protocol 2, or of the hybrid form. @throws DecodeError, ContentDisallowed, InvalidTaskError */
+  async read(message: Message): Promise<TaskBody> {
+    return this.#body(await this.#decode(message, false), message);
+  }
+
+  /**
+   * The body's parts for being sent on: every value as it came, whatever JavaScript would have made of it.
+   * @throws DecodeError, ContentDisallowed, InvalidTaskError
+   */
+  async readForward(message: Message): Promise<TaskBody> {
+    return this.#body(await this.#decode(message, true), message);
+  }
+
+  /** A message without task headers: protocol 1, if anything. @throws DecodeError, ContentDisallowed */
+  async readAny(message: Message): Promise<unknown> {
+    return this.#decode(message, false);
+  }
+
+  /** @throws InvalidTaskError */
+  readV1(body: Record<string, unknown>, message: Message): TaskMessageV1 {
+    return readTaskV1(body, message.headers);
+  }
+
+  #body(value: unknown, message: Message): TaskBody {
+    return isMapping(value) && "args" in value ? this.readV1(value, message).body : readBody(value);
+  }
+
+  async #decode(message: Message, forward: boolean): Promise<unknown> {
+    const { compression } = message.headers;
+    const content: Encoded =
+      typeof compression === "string" && compression !== ""
+        ? { ...message, body: await decompress(message.body, compression) }
+        : message;
+    return this.#serializers.decode(content, this.#accept, forward);
+  }
+}
+
+/** True when nothing follows the task: then nobody has to read its body a second time. */
+export function isEmpty(embed: Embed): boolean {
+  return embed.callbacks === null && embed.errbacks === null && embed.chain === null && embed.chord === null;
+}

@@ -1,0 +1,350 @@
+import { readSignature } from "../../protocol/canvas/signature.ts";
+import { ContentDisallowed, DecodeError, EncodeError, InvalidTaskError } from "../../protocol/errors.ts";
+import type { Embed, TaskBody } from "../../protocol/message/embed.ts";
+import { saferepr } from "../../protocol/python/saferepr.ts";
+import { exceptionRepr, readException } from "../../protocol/result/exception.ts";
+import { OperationalError, type Reject, TaskRevokedError } from "../app/errors.ts";
+import type { RunningTask } from "../app/task-request.ts";
+import type { EventDispatcher } from "../events/dispatcher.ts";
+import type { WorkerContext } from "./context.ts";
+import { execute, type Outcome } from "./execution.ts";
+import { type Followed, FollowUp } from "./follow-up.ts";
+import { replaceTask } from "./replacement.ts";
+import type { Request } from "./request.ts";
+import { type RecordedError, ResultWriter } from "./result-writer.ts";
+import { autoretry, retryCall } from "./retries.ts";
+import { RequestedRetry } from "./self.ts";
+import type { WorkerState } from "./state.ts";
+import { BodyReader, isEmpty } from "./task-body.ts";
+
+/** What a tracer is made with. */
+export interface TracerOptions {
+  context: WorkerContext;
+  state: WorkerState;
+  /** Null when the worker sends no events about tasks. */
+  events: EventDispatcher | null;
+}
+
+/** One task on its way through the worker. */
+interface Trace {
+  request: Request;
+  running: RunningTask;
+  /** Milliseconds since some moment, from `performance.now()`. */
+  started: number;
+}
+
+/** Runs tasks and records what becomes of them. Mirrors `celery/app/trace.py` and `celery/worker/request.py`. */
+export class Tracer {
+  readonly #context: WorkerContext;
+  readonly #state: WorkerState;
+  readonly #events: EventDispatcher | null;
+  readonly #results: ResultWriter;
+  readonly #followUp: FollowUp;
+  readonly #bodies: BodyReader;
+
+  constructor({ context, state, events }: TracerOptions) {
+    this.#context = context;
+    this.#state = state;
+    this.#events = events;
+    this.#results = new ResultWriter(context);
+    this.#followUp = new FollowUp(context, this.#results);
+    this.#bodies = new BodyReader(context.serializers, context.settings.acceptContent);
+  }
+
+  /** Runs a task to its end. Never rejects. */
+  async trace(request: Request): Promise<void> {
+    try {
+      if (await this.dropIfRevoked(request)) return;
+      request.timeStart = Date.now() / 1000;
+      this.#state.taskAccepted(request);
+      if (!request.definition.acksLate) request.acknowledge();
+      this.#event(request, "task-started", {});
+      await this.#run(request);
+    } catch (error) {
+      await this.#internalError(request, error);
+    } finally {
+      this.#state.taskReady(request);
+    }
+  }
+
+  /** Stores REVOKED for a task that was revoked or is expired, and says whether it was. */
+  async dropIfRevoked(request: Request): Promise<boolean> {
+    const expired = request.isExpired();
+    if (!expired && !this.#state.revoked.has(request.id)) return false;
+    this.#context.log.info(
+      { id: request.id, task: request.task },
+      `Discarding revoked task: ${request.name}[${request.id}]`,
+    );
+    if (expired) this.#state.revoked.add(request.id);
+    await this.#revoked(request, expired ? "expired" : "revoked", { terminated: false, signum: null, expired });
+    return true;
+  }
+
+  /** Fails a task whose message cannot be used, so that whoever waits for it learns of it. */
+  async refuse(
+    request: Pick<Request, "id" | "task" | "name"> & { replyTo: string | null; correlationId: string },
+    error: Error,
+  ): Promise<void> {
+    const recorded = this.#results.record(error);
+    this.#events?.send("task-failed", { uuid: request.id, exception: shown(recorded) });
+    try {
+      await this.#results.storeFor(request.id, undefined, "FAILURE", recorded.stored, null, request);
+    } catch (cause) {
+      this.#context.log.error(
+        { err: cause, id: request.id },
+        `Could not store the failure of ${request.name}[${request.id}]`,
+      );
+    }
+  }
+
+  async #run(request: Request): Promise<void> {
+    let body: TaskBody;
+    try {
+      body = request.body ?? (await this.#bodies.read(request.delivery.message));
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return this.#unreadable(request, error as Error);
+    }
+    const [args, kwargs, embed] = body;
+    const taskRequest = request.taskRequest(args, kwargs);
+    const storeState = async (state: string, meta: unknown): Promise<void> => {
+      if (!request.ignoreResult) await this.#results.store(request, state, meta, { args, kwargs });
+    };
+    if (request.definition.trackStarted) await storeState("STARTED", { pid: process.pid, hostname: request.hostname });
+    const started = performance.now();
+    const { running, outcome } = execute(this.#context, request, { request: taskRequest, embed }, storeState);
+    const trace = { request, running, started };
+    const end = await outcome;
+    await this.#context.runAs(running, () => this.#finish(trace, end));
+  }
+
+  async #finish(trace: Trace, outcome: Outcome): Promise<void> {
+    switch (outcome.kind) {
+      case "success":
+        return this.#succeeded(trace, outcome.value);
+      case "failure":
+        return this.#failedOrRetried(trace, outcome.error);
+      case "retry":
+        return this.#retried(trace, outcome.retry);
+      case "replaced":
+        return this.#replaced(trace, readSignature(outcome.replacement.signature));
+      case "rejected":
+        return this.#rejected(trace, outcome.reject);
+      case "ignored":
+        this.#log(trace.request, "info", "ignored");
+        trace.request.acknowledge();
+        return;
+      case "timeout":
+        return this.#timedOut(trace, outcome.error);
+      case "terminated":
+        return this.#revoked(trace.request, "terminated", {
+          terminated: true,
+          signum: outcome.error.message,
+          expired: false,
+        });
+    }
+  }
+
+  async #succeeded(trace: Trace, value: unknown): Promise<void> {
+    const { request, running, started } = trace;
+    const followed = await this.#followed(trace);
+    let sent = false;
+    try {
+      const priority = this.#context.settings.taskInheritParentPriority ? request.priority : null;
+      if (!isEmpty(followed.embed)) await this.#followUp.succeeded(followed, value, priority);
+      sent = true;
+      if (!request.ignoreResult) {
+        const { args, kwargs } = running.request;
+        await this.#results.store(request, "SUCCESS", value, { children: running.children, args, kwargs });
+      }
+      await this.#followUp.partReturned(followed, "SUCCESS", value);
+    } catch (error) {
+      const isFailure =
+        error instanceof EncodeError ||
+        (error instanceof OperationalError && !sent) ||
+        error instanceof InvalidTaskError;
+      if (!isFailure) throw error;
+      return this.#failed(trace, error);
+    }
+    if (request.definition.acksLate) request.acknowledge();
+    const runtime = (performance.now() - started) / 1000;
+    const result = saferepr(value, request.definition.resultreprMaxsize);
+    this.#event(request, "task-succeeded", { result, runtime });
+    this.#log(request, "info", `succeeded in ${runtime.toFixed(4)}s: ${result}`, { runtime });
+  }
+
+  async #failedOrRetried(trace: Trace, error: unknown): Promise<void> {
+    const { request, running } = trace;
+    const retry = autoretry(request.definition, error, request.headers.retries, Math.random());
+    if (!retry) return this.#failed(trace, error);
+    const { self } = running as RunningTask & { self: { retry(options: object): Error } };
+    const next = self.retry(retry);
+    return next instanceof RequestedRetry ? this.#retried(trace, next) : this.#failed(trace, next);
+  }
+
+  async #failed(trace: Trace, error: unknown): Promise<void> {
+    const { request, running } = trace;
+    const recorded = this.#results.record(error);
+    if (request.storesErrors) {
+      const { args, kwargs } = running.request;
+      const { traceback } = recorded;
+      await this.#results.store(request, "FAILURE", recorded.stored, {
+        traceback,
+        children: running.children,
+        args,
+        kwargs,
+      });
+    }
+    await this.#followUp.failed(await this.#followed(trace), error, recorded, request.storesErrors);
+    if (request.definition.acksLate) {
+      if (request.definition.acksOnFailure) request.acknowledge();
+      else request.reject(false);
+    }
+    this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
+    const expected = request.definition.options.throws?.some((type) => error instanceof type) ?? false;
+    if (expected) this.#log(request, "info", `raised expected: ${shown(recorded)}`);
+    else this.#log(request, "error", `raised unexpected: ${shown(recorded)}`, { traceback: recorded.traceback });
+  }
+
+  async #retried(trace: Trace, retry: RequestedRetry): Promise<void> {
+    const { request } = trace;
+    const call = retryCall(request, await this.#forwardBody(request), retry.options);
+    try {
+      await this.#context.sendTask(request.task, call.args, call.kwargs, call.options);
+    } catch (error) {
+      return this.#failed(trace, error);
+    }
+    const recorded = retry.exc === null ? null : this.#results.record(retry.exc);
+    if (request.storesErrors) {
+      await this.#results.store(request, "RETRY", recorded?.stored ?? null, { traceback: recorded?.traceback ?? null });
+    }
+    if (request.definition.acksLate) request.acknowledge();
+    this.#event(request, "task-retried", {
+      exception: recorded ? shown(recorded) : "None",
+      traceback: recorded?.traceback ?? "",
+    });
+    this.#log(request, "info", `retry: ${retry.message}`);
+  }
+
+  async #replaced(trace: Trace, signature: ReturnType<typeof readSignature>): Promise<void> {
+    const { request } = trace;
+    try {
+      await replaceTask(this.#context, request, (await this.#followed(trace)).embed, signature);
+    } catch (error) {
+      return this.#failed(trace, error);
+    }
+    if (request.definition.acksLate) request.acknowledge();
+    this.#log(request, "info", `replaced by ${signature.task}`);
+  }
+
+  async #rejected({ request, running }: Trace, reject: Reject): Promise<void> {
+    if (!reject.requeue && request.storesErrors) {
+      const recorded = this.#results.record(reject);
+      const { args, kwargs } = running.request;
+      await this.#results.store(request, "FAILURE", recorded.stored, { traceback: recorded.traceback, args, kwargs });
+      this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
+    }
+    const wasSettled = request.acknowledged;
+    request.reject(reject.requeue);
+    if (!wasSettled) this.#event(request, "task-rejected", { requeue: reject.requeue });
+    this.#log(request, "warn", `reject requeue=${reject.requeue ? "True" : "False"}: ${reject.reason ?? "None"}`);
+  }
+
+  async #timedOut(trace: Trace, error: Error): Promise<void> {
+    const { request, running } = trace;
+    this.#log(request, "error", `Hard time limit (${request.timeLimit}s) exceeded`);
+    const recorded = this.#results.record(error);
+    if (request.storesErrors) {
+      const { args, kwargs } = running.request;
+      await this.#results.store(request, "FAILURE", recorded.stored, { args, kwargs });
+    }
+    await this.#followUp.failed(await this.#followed(trace), error, recorded, request.storesErrors);
+    if (request.definition.acksLate) {
+      if (request.definition.acksOnTimeout) request.acknowledge();
+      else request.reject(true);
+    }
+    this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
+  }
+
+  async #revoked(
+    request: Request,
+    reason: "revoked" | "expired" | "terminated",
+    event: { terminated: boolean; signum: string | null; expired: boolean },
+  ): Promise<void> {
+    const { stored } = this.#results.record(new TaskRevokedError(reason));
+    this.#event(request, "task-revoked", event);
+    if (request.storesErrors) await this.#results.store(request, "REVOKED", stored);
+    await this.#revokedPart(request, stored);
+    request.acknowledge();
+    this.#state.taskReady(request);
+  }
+
+  /** A revoked part still counts, or its chord would wait for ever. */
+  async #revokedPart(request: Request, stored: unknown): Promise<void> {
+    if (!request.headers.group) return;
+    try {
+      const [, , embed] = await this.#forwardBody(request);
+      await this.#followUp.partReturned({ ...identity(request), embed }, "REVOKED", stored);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
+  }
+
+  async #unreadable(request: Request, error: Error): Promise<void> {
+    this.#context.log.error(
+      { err: error, id: request.id, task: request.task, contentType: request.delivery.message.contentType },
+      `Cannot read the message of ${request.name}[${request.id}]: ${error.message}. The message has been rejected.`,
+    );
+    if (!request.ignoreResult) await this.refuse(request, error);
+    request.reject(false);
+  }
+
+  /** Something of the worker's own went wrong: a backend that stays away, a signature that cannot be sent. */
+  async #internalError(request: Request, error: unknown): Promise<void> {
+    this.#context.log.fatal(
+      { err: error, id: request.id, task: request.task },
+      `Task ${request.name}[${request.id}] INTERNAL ERROR: ${error}`,
+    );
+    if (request.definition.acksLate) request.reject(true);
+    else request.acknowledge();
+  }
+
+  /** What follows the task, every value as it came. */
+  async #followed({ request, running }: Trace): Promise<Followed> {
+    const embed: Embed = isEmpty(running.embed) ? running.embed : (await this.#forwardBody(request))[2];
+    return { ...identity(request), request: running.request, embed };
+  }
+
+  async #forwardBody(request: Request): Promise<TaskBody> {
+    return request.body ?? this.#bodies.readForward(request.delivery.message);
+  }
+
+  #event(request: Request, type: string, fields: Record<string, unknown>): void {
+    if (this.#events && request.definition.sendEvents) this.#events.send(type, { uuid: request.id, ...fields });
+  }
+
+  #log(request: Request, level: "info" | "warn" | "error", text: string, fields: Record<string, unknown> = {}): void {
+    this.#context.log[level](
+      { id: request.id, task: request.task, ...fields },
+      `Task ${request.name}[${request.id}] ${text}`,
+    );
+  }
+}
+
+function identity(request: Request): Omit<Followed, "embed"> {
+  return {
+    id: request.id,
+    rootId: request.headers.root_id ?? request.id,
+    group: request.headers.group,
+    groupIndex: request.headers.group_index,
+    request: { id: request.id },
+  };
+}
+
+function isUnreadable(error: unknown): boolean {
+  return error instanceof DecodeError || error instanceof ContentDisallowed || error instanceof InvalidTaskError;
+}
+
+function shown({ stored }: RecordedError): string {
+  return exceptionRepr(readException(stored));
+}

@@ -1,0 +1,274 @@
+import { availableParallelism } from "node:os";
+import type { Queue } from "../../protocol/transport/entities.ts";
+import { ImproperlyConfigured, OperationalError, TaskRevokedError, Terminated } from "../app/errors.ts";
+import { nodename } from "../app/nodename.ts";
+import type { Broker } from "../brokers/broker.ts";
+import { Pidbox } from "../control/pidbox.ts";
+import type { EventDispatcher } from "../events/dispatcher.ts";
+import { AsyncPool } from "../pools/async.ts";
+import type { Pool } from "../pools/pool.ts";
+import { TaskConsumer } from "./consumer.ts";
+import type { WorkerContext } from "./context.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { ResultWriter } from "./result-writer.ts";
+import { WorkerState } from "./state.ts";
+import { Tracer } from "./tracer.ts";
+
+/** How a worker works. */
+export interface WorkerOptions {
+  /** How many tasks run at a time: `workerConcurrency`, or ten for each processor. */
+  concurrency?: number;
+  /** Names of the queues to take from: those of `taskQueues`, or the default one. */
+  queues?: readonly string[];
+  /** Names of queues among them not to take from. */
+  excludeQueues?: readonly string[];
+  /** `async`, the only one there is so far. */
+  pool?: string;
+  /** The node's name, as `-n` takes it: `%h`, `%n` and `%d` are filled in, a missing host is added. */
+  hostname?: string;
+  /** True to send events about tasks: `workerSendTaskEvents`. */
+  taskEvents?: boolean;
+  prefetchMultiplier?: number;
+  /** True to drop all messages in the queues first. */
+  purge?: boolean;
+  /** Seconds between heartbeat events; 2 unless given. */
+  heartbeatInterval?: number;
+  withoutHeartbeat?: boolean;
+}
+
+/** The longest pause between two attempts to connect, in seconds. */
+const LONGEST_PAUSE = 32;
+
+/** How long a stopping worker waits for the broker to take its last words, in milliseconds. */
+const CLOSE_MS = 5000;
+
+/** A worker: takes tasks from queues and runs them, until it is stopped. */
+export class Worker {
+  /** The node's name. */
+  readonly hostname: string;
+  readonly state = new WorkerState();
+  readonly #context: WorkerContext;
+  readonly #options: WorkerOptions;
+  readonly #pool: Pool;
+  readonly #queues: Queue[];
+  readonly #stop = new AbortController();
+  #started: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #broker: Broker | undefined;
+  #consumer: TaskConsumer | undefined;
+  #pidbox: Pidbox | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #events: EventDispatcher | undefined;
+  /** Seconds since the epoch. */
+  #startedAt = 0;
+
+  /** @throws ImproperlyConfigured, QueueNotFound */
+  constructor(context: WorkerContext, options: WorkerOptions) {
+    const { settings } = context;
+    const pool = options.pool ?? settings.workerPool;
+    if (pool !== "async" && pool !== "prefork") {
+      throw new ImproperlyConfigured(`pool cannot be ${JSON.stringify(pool)}: the only pool so far is async`);
+    }
+    const concurrency = options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * 10;
+    if (!Number.isInteger(concurrency) || concurrency < 1) {
+      throw new ImproperlyConfigured(`concurrency cannot be ${concurrency}: it is a whole number from 1 up`);
+    }
+    this.hostname = nodename(options.hostname);
+    this.#context = context;
+    this.#options = options;
+    this.#pool = new AsyncPool(concurrency);
+    const names = options.queues?.length ? options.queues : context.queues.consumeFrom;
+    const wanted = names.filter((name) => !options.excludeQueues?.includes(name));
+    this.#queues = wanted.map((name) => context.queues.get(name));
+  }
+
+  /** How many tasks run at a time. */
+  get concurrency(): number {
+    return this.#pool.limit;
+  }
+
+  get queues(): readonly string[] {
+    return this.#consumer?.queues ?? this.#queues.map((queue) => queue.name);
+  }
+
+  /** The broker's URL, masked; undefined before the start. */
+  get brokerUrl(): string | undefined {
+    return this.#broker?.url;
+  }
+
+  /** Seconds since it started to consume. */
+  get uptime(): number {
+    return this.#startedAt === 0 ? 0 : Math.round(Date.now() / 1000 - this.#startedAt);
+  }
+
+  /**
+   * Connects and starts to take tasks. Resolves when it does; waits for a broker that is away as the settings say.
+   * @throws OperationalError when the broker stays away
+   */
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  /**
+   * Stops warm: takes no more tasks, lets those that run finish, puts the others back, says goodbye. Until then it
+   * goes on answering remote control. Safe to call twice.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopWarm();
+    return this.#stopping;
+  }
+
+  /**
+   * Stops cold: tasks that run are told to stop by their signal and not waited for. Messages of tasks with late
+   * acknowledgement are put back.
+   */
+  async terminate(): Promise<void> {
+    this.#stop.abort();
+    this.#context.log.warn({}, "worker: Cold shutdown");
+    for (const request of this.state.active) request.terminate?.(new Terminated("SIGQUIT"));
+    await this.#close();
+  }
+
+  async #start(): Promise<void> {
+    const { settings, log } = this.#context;
+    const broker = await this.#context.createReadBroker();
+    this.#broker = broker;
+    broker.onStateChange = (connected, error) => this.#onBroker(connected, error);
+    await this.#connect(broker);
+    if (this.#options.purge) await this.#purge(broker);
+    const events = this.#context.dispatcher(this.hostname, ["task"]);
+    this.#events = events;
+    const sendsEvents = this.#options.taskEvents ?? settings.workerSendTaskEvents;
+    const taskEvents = sendsEvents ? events : null;
+    const tracer = new Tracer({ context: this.#context, state: this.state, events: taskEvents });
+    const consumer = new TaskConsumer({
+      context: this.#context,
+      broker,
+      pool: this.#pool,
+      state: this.state,
+      tracer,
+      events: taskEvents,
+      hostname: this.hostname,
+      prefetchMultiplier: this.#options.prefetchMultiplier ?? settings.workerPrefetchMultiplier,
+    });
+    this.#consumer = consumer;
+    if (settings.workerEnableRemoteControl) await this.#startPidbox(broker);
+    await consumer.start(this.#queues);
+    this.#startedAt = Date.now() / 1000;
+    if (sendsEvents && !this.#options.withoutHeartbeat) {
+      this.#heartbeat = new Heartbeat(events, this.state, this.#options.heartbeatInterval);
+      this.#heartbeat.start();
+    }
+    log.info({ node: this.hostname, queues: this.queues, concurrency: this.concurrency }, `${this.hostname} ready.`);
+  }
+
+  /** Tries again and again, with growing pauses, as often as the settings allow. */
+  async #connect(broker: Broker): Promise<void> {
+    const { settings, log } = this.#context;
+    const retry = settings.brokerConnectionRetryOnStartup ?? settings.brokerConnectionRetry;
+    const most = settings.brokerConnectionMaxRetries || Number.POSITIVE_INFINITY;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await broker.connect(this.#stop.signal);
+      } catch (error) {
+        if (!(error instanceof OperationalError) || !retry || attempt > most || this.#stop.signal.aborted) throw error;
+        const pause = Math.min(LONGEST_PAUSE, 2 * attempt);
+        const count = most === Number.POSITIVE_INFINITY ? "" : ` (${attempt}/${most})`;
+        log.error({}, `consumer: ${error.message}. Trying again in ${pause.toFixed(2)} seconds...${count}`);
+        await this.#pause(pause);
+      }
+    }
+  }
+
+  #pause(seconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, seconds * 1000);
+      this.#stop.signal.addEventListener("abort", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  async #startPidbox(broker: Broker): Promise<void> {
+    const { settings, mailbox, log } = this.#context;
+    this.#pidbox = new Pidbox({
+      panel: {
+        hostname: this.hostname,
+        state: this.state,
+        clock: this.#context.clock,
+        log,
+        taskNames: () => [...this.#context.tasks.keys()].filter((name) => !name.startsWith("celery.")).sort(),
+        scheduled: () => this.#consumer?.scheduled() ?? [],
+        markRevoked: (taskIds) => this.#markRevoked(taskIds),
+      },
+      options: mailbox,
+      readBroker: broker,
+      writeBroker: () => this.#context.writeBroker(),
+      publishTimeoutMs: settings.taskPublishTimeoutMs,
+    });
+    await this.#pidbox.start();
+  }
+
+  /** A revoked task is over for whoever waits for it, at once; one that has begun elsewhere is left to that worker. */
+  async #markRevoked(taskIds: readonly string[]): Promise<void> {
+    const backend = await this.#context.backend();
+    if (!backend.persistent) return;
+    const results = new ResultWriter(this.#context);
+    const { stored } = results.record(new TaskRevokedError("revoked"));
+    for (const taskId of taskIds) {
+      try {
+        const { status } = await backend.getTaskMeta(taskId);
+        if (!["PENDING", "RECEIVED", "RETRY", "REJECTED"].includes(status)) continue;
+        await results.storeFor(taskId, undefined, "REVOKED", stored, null);
+      } catch (error) {
+        this.#context.log.warn({ err: error, id: taskId }, `Failed to mark task ${taskId} as revoked in the backend`);
+      }
+    }
+  }
+
+  async #purge(broker: Broker): Promise<void> {
+    const counts = await Promise.all(this.#queues.map((queue) => broker.purge(queue.name)));
+    const count = counts.reduce((sum, one) => sum + one, 0);
+    if (count > 0) this.#context.log.warn({ count }, `purge: Erased ${count} message(s) from the queue.`);
+  }
+
+  #onBroker(connected: boolean, error?: Error): void {
+    if (this.#startedAt === 0 || this.#stopping || this.#stop.signal.aborted) return;
+    const { log } = this.#context;
+    const url = this.#broker?.url;
+    if (connected) log.info({ url }, `consumer: Connected to ${url} again.`);
+    else
+      log.warn(
+        { err: error, url },
+        `consumer: Connection to broker lost (${error?.message}). Trying to re-establish the connection...`,
+      );
+  }
+
+  async #stopWarm(): Promise<void> {
+    const { log } = this.#context;
+    this.#stop.abort();
+    await this.#started?.catch(() => undefined);
+    if (this.#startedAt > 0) {
+      const running = this.#pool.active;
+      log.info({ running }, `worker: Warm shutdown${running > 0 ? `, waiting for ${running} task(s)` : ""}`);
+    }
+    await this.#consumer?.cancel();
+    await this.#pool.idle();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#heartbeat?.stop();
+    await this.#events?.flush();
+    await this.#pidbox?.close().catch(() => undefined);
+    try {
+      await this.#consumer?.close();
+    } catch (error) {
+      this.#context.log.error({ err: error }, `Could not put back what was not done: ${(error as Error).message}`);
+    }
+    await this.#broker?.close(CLOSE_MS);
+    this.#startedAt = 0;
+  }
+}
