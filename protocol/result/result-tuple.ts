@@ -15,7 +15,7 @@ export interface ResultNode {
 export type ResultTuple = [[id: string, parent: ResultTuple | null], ResultTuple[] | null];
 
 export function asTuple(node: ResultNode): ResultTuple {
-  return [[node.id, node.parent && asTuple(node.parent)], node.results?.map(asTuple)];
+  return [[node.id, node.parent && asTuple(node.parent)], node.results ? node.results.map(asTuple) : null];
 }
 
 /**

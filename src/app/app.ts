@@ -265,6 +265,7 @@ export class Celery implements AsyncDisposable {
       contentEncoding,
       encode,
       decode: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept),
+      decodeForward: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept, true),
       decodeContent: (content) => this.serializers.decode(content, accept),
     };
   }

@@ -29,6 +29,8 @@ export interface ResultCodec {
   encode(value: unknown): Uint8Array;
   /** @throws DecodeError, ContentDisallowed */
   decode(bytes: Uint8Array): unknown;
+  /** Reads values that are only handed on, keeping what JavaScript would change. @throws as `decode` */
+  decodeForward(bytes: Uint8Array): unknown;
   /** Reads content that says itself what it is. @throws DecodeError, ContentDisallowed */
   decodeContent(content: Encoded): unknown;
 }

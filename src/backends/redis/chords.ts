@@ -98,7 +98,7 @@ export class RedisChords implements ChordStore {
     const key = keys.group(groupId, ".j");
     const members = ordered ? await redis.zrangeBuffer(key, "0", "-1") : await redis.lrangeBuffer(key, 0, -1);
     return members.map((member) => {
-      const [, taskId, state, result] = codec.decode(member) as [number, string, string, unknown];
+      const [, taskId, state, result] = codec.decodeForward(member) as [number, string, string, unknown];
       return { taskId, state, result };
     });
   }

@@ -32,8 +32,8 @@ export class ResultSubscription {
     this.#timeoutMs = options.connectTimeoutMs;
     this.#client = new RedisClient({ ...options, onReady: (redis) => this.#onReady(redis) });
     this.#waiters = new Waiters(
-      (taskId) => this.#change(this.#joining, this.#leaving, taskId),
-      (taskId) => this.#change(this.#leaving, this.#joining, taskId),
+      (taskId) => this.#join(taskId),
+      (taskId) => this.#leave(taskId),
     );
   }
 
@@ -47,9 +47,20 @@ export class ResultSubscription {
     if (this.#used) await this.#client.close(200);
   }
 
+  /** Also for a channel that is about to be left: its record has to be read again. */
+  #join(taskId: string): void {
+    this.#leaving.delete(taskId);
+    this.#joining.add(taskId);
+    this.#schedule();
+  }
+
+  #leave(taskId: string): void {
+    if (!this.#joining.delete(taskId)) this.#leaving.add(taskId);
+    this.#schedule();
+  }
+
   /** Channels are joined and left together, once in each turn of the event loop. */
-  #change(to: Set<string>, from: Set<string>, taskId: string): void {
-    if (!from.delete(taskId)) to.add(taskId);
+  #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     process.nextTick(() => {

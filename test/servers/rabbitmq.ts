@@ -1,0 +1,78 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { freePort } from "./free-port.ts";
+import { type Server, ServerProcess, untilListening } from "./server.ts";
+
+/** A private RabbitMQ. */
+export interface RabbitServer extends Server {
+  readonly port: number;
+  /** Runs rabbitmqctl against it. */
+  ctl(...args: string[]): Promise<string>;
+}
+
+/** Debian's own commands switch to the server's user; what they call can be run by anybody. */
+const FOLDERS = ["/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/rabbitmq/sbin", "/opt/homebrew/sbin"];
+
+/** Where RabbitMQ's programs are; undefined when it is not installed. */
+export function rabbitFolder(): string | undefined {
+  return FOLDERS.find((folder) => existsSync(join(folder, "rabbitmq-server")));
+}
+
+/**
+ * Starts a RabbitMQ on a free port, with a port mapper of its own.
+ * @param config lines of rabbitmq.conf
+ */
+export async function startRabbit(config: string[] = []): Promise<RabbitServer> {
+  const programs = rabbitFolder();
+  if (!programs) throw new Error("RabbitMQ is not installed");
+  const folder = await mkdtemp(join(tmpdir(), "celeriac-rabbit-"));
+  const [port, distribution, mapper] = [await freePort(), await freePort(), await freePort()];
+  await writeFile(join(folder, "rabbitmq.conf"), ["loopback_users = none", ...config, ""].join("\n"));
+  await writeFile(join(folder, "enabled_plugins"), "[].");
+  const env: NodeJS.ProcessEnv = {
+    HOME: folder,
+    ERL_EPMD_PORT: String(mapper),
+    RABBITMQ_NODENAME: `celeriac-${port}@localhost`,
+    RABBITMQ_NODE_PORT: String(port),
+    RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
+    RABBITMQ_DIST_PORT: String(distribution),
+    RABBITMQ_MNESIA_BASE: join(folder, "data"),
+    RABBITMQ_LOG_BASE: join(folder, "log"),
+    RABBITMQ_LOGS: "-",
+    RABBITMQ_CONFIG_FILE: join(folder, "rabbitmq.conf"),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, "enabled_plugins"),
+    RABBITMQ_PID_FILE: join(folder, "pid"),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "+S 2:2 +sbwt none",
+  };
+  const server = new ServerProcess(join(programs, "rabbitmq-server"), [], env);
+  const start = async (): Promise<void> => {
+    server.start();
+    await untilListening(port, server, 60_000);
+  };
+  const stopMapper = async (): Promise<void> => {
+    await promisify(execFile)("epmd", ["-port", String(mapper), "-kill"], { env: { ...process.env, ...env } }).catch(
+      () => undefined,
+    );
+  };
+  await start();
+  return {
+    url: `amqp://guest:guest@127.0.0.1:${port}//`,
+    port,
+    start,
+    kill: () => server.end("SIGKILL"),
+    async ctl(...args) {
+      const run = promisify(execFile);
+      const { stdout } = await run(join(programs, "rabbitmqctl"), ["-q", ...args], { env: { ...process.env, ...env } });
+      return stdout;
+    },
+    async stop() {
+      await server.end("SIGTERM");
+      await stopMapper();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

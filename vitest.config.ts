@@ -1,0 +1,31 @@
+import { defineConfig } from "vitest/config";
+
+const common = { environment: "node", pool: "forks" } as const;
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { ...common, name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 10_000 } },
+      {
+        test: {
+          ...common,
+          name: "live",
+          include: ["test/live/**/*.test.ts"],
+          globalSetup: ["test/global-setup.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: "interop",
+          include: ["interop/**/*.test.ts"],
+          globalSetup: ["test/global-setup.ts", "interop/global-setup.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
