@@ -251,9 +251,18 @@ export class Celery implements AsyncDisposable {
       chordExpires: settings.resultChordExpires,
       connectionTimeout: settings.brokerConnectionTimeout,
       clientName: `celeriac:${this.name}:results`,
+      broker: () => this.#connectedBroker(),
+      replyTo: this.#replyTo,
+      resultPersistent: settings.resultPersistent,
       codec: this.#resultCodec(),
       log: this.#log,
     });
+  }
+
+  async #connectedBroker(): Promise<Broker> {
+    const broker = await this.broker();
+    if (!broker.connected) await broker.connect();
+    return broker;
   }
 
   #resultCodec(): ResultCodec {
@@ -325,22 +334,9 @@ export class Celery implements AsyncDisposable {
       resultCodec: this.#resultCodec(),
       mailbox: mailboxOptions(settings),
       createReadBroker: () => this.createBroker(settings.brokerReadUrl ?? settings.brokerUrl, `${name}:worker`),
-      writeBroker: async () => {
-        const broker = await this.broker();
-        if (!broker.connected) await broker.connect();
-        return broker;
-      },
+      writeBroker: () => this.#connectedBroker(),
       backend: () => this.backend(),
-      dispatcher: (hostname, bufferGroups) =>
-        this.#dispatcher(
-          hostname,
-          async () => {
-            const broker = await this.broker();
-            if (!broker.connected) await broker.connect();
-            return broker;
-          },
-          bufferGroups,
-        ),
+      dispatcher: (hostname, bufferGroups) => this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
       runAs: (running, run) => this.#running.run(running, run),
       isoNow: () => isoFormatIn(new Date(), settings.timezone ?? "UTC"),

@@ -1,6 +1,7 @@
 import type { TaskMeta } from "../../protocol/result/meta.ts";
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
+import type { Broker } from "../brokers/broker.ts";
 import type { Logger } from "../logger.ts";
 
 /** What every backend is made from; taken from the settings by `adapters.ts`. */
@@ -17,6 +18,12 @@ export interface BackendOptions {
   chordExpires: number | null;
   connectionTimeout: number;
   clientName: string;
+  /** For backends that send results: the application's connection to publish by, connected. */
+  broker(): Promise<Broker>;
+  /** The address of this process, where results sent to it arrive: the name of its queue on `rpc://`. */
+  replyTo: string;
+  /** `resultPersistent`: whether results that are sent outlive the broker; null for the backend's own default. */
+  resultPersistent: boolean | null;
   codec: ResultCodec;
   log: Logger;
 }

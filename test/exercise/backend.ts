@@ -196,6 +196,9 @@ export function backendOptions(subject: Pick<BackendUnderTest, "url" | "transpor
     chordExpires: null,
     connectionTimeout: 4,
     clientName: "celeriac:exercise",
+    broker: () => Promise.reject(new Error("this backend needs no broker")),
+    replyTo: randomUUID(),
+    resultPersistent: null,
     codec: jsonCodec(),
     log: SILENT,
   };
