@@ -1,5 +1,6 @@
 import type { TaskMeta } from "../../protocol/result/meta.ts";
 import { READY_STATES } from "../../protocol/result/states.ts";
+import { dumps } from "../../protocol/serialization/json-writer.ts";
 
 /** One `get()` that waits. */
 interface Waiter {
@@ -8,9 +9,15 @@ interface Waiter {
   onState: ((meta: TaskMeta) => void) | undefined;
 }
 
+/** Those who wait for one task, and what they were told last. */
+interface Waiting {
+  waiters: Set<Waiter>;
+  told: string;
+}
+
 /** Who waits for which task, in one process. */
 export class Waiters {
-  readonly #byTask = new Map<string, Set<Waiter>>();
+  readonly #byTask = new Map<string, Waiting>();
   /** Called when the first waits for a task, and when nobody does any more. */
   readonly #onFirst: (taskId: string) => void;
   readonly #onLast: (taskId: string) => void;
@@ -54,17 +61,23 @@ export class Waiters {
     });
   }
 
-  /** Passes a record on to who waits for it; a final one ends their wait. */
+  /** Passes a record on to who waits for it; a final one ends their wait. One that was just told is not told again. */
   tell(meta: TaskMeta): void {
-    for (const waiter of [...(this.#byTask.get(meta.task_id) ?? [])]) {
-      if (READY_STATES.has(meta.status)) waiter.resolve(meta);
-      else waiter.onState?.(meta);
+    const waiting = this.#byTask.get(meta.task_id);
+    if (!waiting) return;
+    if (READY_STATES.has(meta.status)) {
+      for (const waiter of [...waiting.waiters]) waiter.resolve(meta);
+      return;
     }
+    const text = dumps([meta.status, meta.result]);
+    if (text === waiting.told) return;
+    waiting.told = text;
+    for (const waiter of waiting.waiters) waiter.onState?.(meta);
   }
 
   /** Ends the wait for one task with an error. */
   fail(taskId: string, error: Error): void {
-    for (const waiter of [...(this.#byTask.get(taskId) ?? [])]) waiter.reject(error);
+    for (const waiter of [...(this.#byTask.get(taskId)?.waiters ?? [])]) waiter.reject(error);
   }
 
   failAll(error: Error): void {
@@ -72,17 +85,17 @@ export class Waiters {
   }
 
   #add(taskId: string, waiter: Waiter): void {
-    const waiters = this.#byTask.get(taskId);
-    if (waiters) {
-      waiters.add(waiter);
+    const waiting = this.#byTask.get(taskId);
+    if (waiting) {
+      waiting.waiters.add(waiter);
     } else {
-      this.#byTask.set(taskId, new Set([waiter]));
+      this.#byTask.set(taskId, { waiters: new Set([waiter]), told: "" });
       this.#onFirst(taskId);
     }
   }
 
   #remove(taskId: string, waiter: Waiter): void {
-    const waiters = this.#byTask.get(taskId);
+    const waiters = this.#byTask.get(taskId)?.waiters;
     if (!waiters?.delete(waiter) || waiters.size > 0) return;
     this.#byTask.delete(taskId);
     this.#onLast(taskId);

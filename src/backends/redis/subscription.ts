@@ -24,6 +24,8 @@ export class ResultSubscription {
   readonly #timeoutMs: number;
   readonly #joining = new Set<string>();
   readonly #leaving = new Set<string>();
+  /** Whose channels a new connection subscribes to again. */
+  readonly #joined = new Set<string>();
   #scheduled = false;
   #used = false;
 
@@ -75,8 +77,10 @@ export class ResultSubscription {
     const leaving = [...this.#leaving];
     this.#joining.clear();
     this.#leaving.clear();
+    for (const taskId of leaving) this.#joined.delete(taskId);
     try {
       const redis = this.#client.ready ? this.#client.redis : await this.#client.whenReady(this.#timeoutMs);
+      for (const taskId of joining) this.#joined.add(taskId);
       if (leaving.length > 0) redis.unsubscribe(...leaving.map(this.#context.key)).catch(() => undefined);
       if (joining.length === 0) return;
       await redis.subscribe(...joining.map(this.#context.key));
@@ -97,7 +101,7 @@ export class ResultSubscription {
 
   #onReady(redis: Redis): void {
     redis.on("messageBuffer", (channel: Buffer, text: Buffer) => this.#onMessage(channel, text));
-    const taskIds = this.#waiters.taskIds;
+    const taskIds = [...this.#joined];
     if (taskIds.length === 0) return;
     redis
       .subscribe(...taskIds.map(this.#context.key))
