@@ -1,5 +1,5 @@
 import { readSignature } from "../../protocol/canvas/signature.ts";
-import { ContentDisallowed, DecodeError, EncodeError, InvalidTaskError } from "../../protocol/errors.ts";
+import { ContentDisallowed, DecodeError, EncodeError, InvalidTaskError, SerializerNotInstalled } from "../../protocol/errors.ts";
 import type { Embed, TaskBody } from "../../protocol/message/embed.ts";
 import { saferepr } from "../../protocol/python/saferepr.ts";
 import { exceptionRepr, readException } from "../../protocol/result/exception.ts";
@@ -341,8 +341,11 @@ function identity(request: Request): Omit<Followed, "embed"> {
   };
 }
 
+/** What is wrong with the message itself, and will be so however often it is tried. */
+const UNREADABLE = [ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalled];
+
 function isUnreadable(error: unknown): boolean {
-  return error instanceof DecodeError || error instanceof ContentDisallowed || error instanceof InvalidTaskError;
+  return UNREADABLE.some((type) => error instanceof type);
 }
 
 function shown({ stored }: RecordedError): string {
