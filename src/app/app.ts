@@ -74,6 +74,7 @@ export class Celery implements AsyncDisposable {
   #broker: Promise<Broker> | undefined;
   #backend: Promise<ResultBackend> | undefined;
   #events: EventDispatcher | undefined;
+  #closing: Promise<void> | undefined;
   #closed = false;
 
   /** @throws ImproperlyConfigured naming the setting that cannot be used */
@@ -198,11 +199,16 @@ export class Celery implements AsyncDisposable {
   }
 
   /** Closes every connection. What still waits for a result rejects. Safe to call twice. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Workers stop first: tasks that finish meanwhile still send others, and store their results. */
+  async #close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.stop()));
     await this.#events?.flush();
+    this.#closed = true;
     const [broker, backend] = await Promise.allSettled([this.#broker, this.#backend]);
     if (backend.status === "fulfilled") await backend.value?.close();
     if (broker.status === "fulfilled") await broker.value?.close();

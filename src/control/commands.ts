@@ -39,7 +39,7 @@ async function revoke(context: Parameters<Command>[0], args: Record<string, unkn
   const known = ids.map((id) => state.requests.get(id)).filter((request) => request !== undefined);
   for (const request of known) {
     log.info({ id: request.id, task: request.task }, `Terminating ${request.id} (${signal})`);
-    request.terminate?.(new Terminated(signal));
+    request.end?.("terminated", new Terminated(signal));
   }
   return { ok: known.length > 0 ? `terminate: ${known.map(({ id }) => id).join(", ")}` : "terminate: tasks unknown" };
 }

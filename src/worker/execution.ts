@@ -14,7 +14,7 @@ export type Outcome =
   | { kind: "rejected"; reject: Reject }
   | { kind: "ignored" }
   | { kind: "timeout"; error: TimeLimitExceeded }
-  | { kind: "terminated"; error: Error };
+  | { kind: "terminated" | "cancelled"; error: Error };
 
 /** A run under way: the task's view of itself, and its end. */
 export interface Execution {
@@ -49,9 +49,9 @@ export function execute(
   const whole = { ...running, children: [], self };
   const outcome = new Promise<Outcome>((resolve) => {
     const timers = limitTimers(request, abort, resolve);
-    request.terminate = (error) => {
+    request.end = (kind, error) => {
       abort.abort(error);
-      resolve({ kind: "terminated", error });
+      resolve({ kind, error });
     };
     const call = async (): Promise<unknown> => definition.call(await definition.bind(args, kwargs), self);
     context
@@ -61,7 +61,7 @@ export function execute(
         (error: unknown) => resolve(outcomeOf(error)),
       )
       .finally(() => {
-        request.terminate = undefined;
+        request.end = undefined;
         for (const timer of timers) clearTimeout(timer);
       });
   });

@@ -30,8 +30,8 @@ export class Request {
   /** Seconds since the epoch at which it began to run. */
   timeStart: number | null = null;
   acknowledged = false;
-  /** Ends the task from outside: set while it runs. */
-  terminate: ((reason: Error) => void) | undefined;
+  /** Ends the task from outside, revoked or because the worker goes away: set while it runs. */
+  end: ((how: "terminated" | "cancelled", reason: Error) => void) | undefined;
 
   /**
    * @param timeZone of times without an offset

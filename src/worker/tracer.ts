@@ -1,9 +1,15 @@
 import { readSignature } from "../../protocol/canvas/signature.ts";
-import { ContentDisallowed, DecodeError, EncodeError, InvalidTaskError, SerializerNotInstalled } from "../../protocol/errors.ts";
+import {
+  ContentDisallowed,
+  DecodeError,
+  EncodeError,
+  InvalidTaskError,
+  SerializerNotInstalled,
+} from "../../protocol/errors.ts";
 import type { Embed, TaskBody } from "../../protocol/message/embed.ts";
 import { saferepr } from "../../protocol/python/saferepr.ts";
 import { exceptionRepr, readException } from "../../protocol/result/exception.ts";
-import { OperationalError, type Reject, TaskRevokedError } from "../app/errors.ts";
+import { OperationalError, type Reject, Retry, TaskRevokedError } from "../app/errors.ts";
 import type { RunningTask } from "../app/task-request.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { WorkerContext } from "./context.ts";
@@ -136,6 +142,8 @@ export class Tracer {
         return;
       case "timeout":
         return this.#timedOut(trace, outcome.error);
+      case "cancelled":
+        return this.#cancelled(trace);
       case "terminated":
         return this.#revoked(trace.request, "terminated", {
           terminated: true,
@@ -264,6 +272,17 @@ export class Tracer {
       else request.reject(true);
     }
     this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
+  }
+
+  /**
+   * The worker goes away without waiting. A message that was not acknowledged is put back for others; of one that was,
+   * nobody will hear again, which its state tells. Mirrors `celery/worker/request.py cancel`.
+   */
+  async #cancelled({ request }: Trace): Promise<void> {
+    this.#event(request, "task-cancelled", {});
+    if (!request.acknowledged || !request.storesErrors) return;
+    const { stored } = this.#results.record(new Retry(null, null, "cancelled by Celery"));
+    await this.#results.store(request, "RETRY", stored);
   }
 
   async #revoked(

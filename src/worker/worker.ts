@@ -126,7 +126,7 @@ export class Worker {
   async terminate(): Promise<void> {
     this.#stop.abort();
     this.#context.log.warn({}, "worker: Cold shutdown");
-    for (const request of this.state.active) request.terminate?.(new Terminated("SIGQUIT"));
+    for (const request of this.state.active) request.end?.("cancelled", new Terminated("SIGQUIT"));
     await this.#close();
   }
 

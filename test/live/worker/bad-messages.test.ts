@@ -24,7 +24,10 @@ afterEach(async () => {
 });
 
 /** A message as kombu writes it, but for what the test changes. */
-function envelope(id: string, changes: { body?: string; headers?: object; properties?: object; top?: object } = {}): string {
+function envelope(
+  id: string,
+  changes: { body?: string; headers?: object; properties?: object; top?: object } = {},
+): string {
   const queue = app.settings.taskDefaultQueue;
   return JSON.stringify({
     body: changes.body ?? Buffer.from("[[1, 2], {}, {}]").toString("base64"),
@@ -65,11 +68,31 @@ const failing: [name: string, changes: Parameters<typeof envelope>[1], type: str
   ["is a string", { body: base64('"hello"') }, "InvalidTaskError", /list of three/],
   ["is null", { body: base64("null") }, "InvalidTaskError", /list of three/],
   ["is a list of two", { body: base64("[[], {}]") }, "InvalidTaskError", /list of three/],
-  ["is nested a hundred thousand deep", { body: base64(`[[${"[".repeat(100_000)}${"]".repeat(100_000)}], {}, {}]`) }, "DecodeError", /deep|takes 2|missing/],
-  ["has an unknown content type", { top: { "content-type": "application/x-nonsense" } }, "ContentDisallowed", /x-nonsense/],
-  ["is a pickle, which is not accepted", { top: { "content-type": "application/x-python-serialize" } }, "ContentDisallowed", /python-serialize/],
+  [
+    "is nested a hundred thousand deep",
+    { body: base64(`[[${"[".repeat(100_000)}${"]".repeat(100_000)}], {}, {}]`) },
+    "DecodeError",
+    /deep|takes 2|missing/,
+  ],
+  [
+    "has an unknown content type",
+    { top: { "content-type": "application/x-nonsense" } },
+    "ContentDisallowed",
+    /x-nonsense/,
+  ],
+  [
+    "is a pickle, which is not accepted",
+    { top: { "content-type": "application/x-python-serialize" } },
+    "ContentDisallowed",
+    /python-serialize/,
+  ],
   ["is raw data", { top: { "content-type": "application/data" } }, "InvalidTaskError", /list of three/],
-  ["has an unknown compression", { headers: { compression: "application/x-nonsense" } }, "SerializerNotInstalled", /x-nonsense/],
+  [
+    "has an unknown compression",
+    { headers: { compression: "application/x-nonsense" } },
+    "SerializerNotInstalled",
+    /x-nonsense/,
+  ],
   ["is not compressed as it says", { headers: { compression: "application/x-gzip" } }, "DecodeError", /inflated/],
   ["has a timelimit that is no pair", { headers: { timelimit: 5 } }, "InvalidTaskError", /timelimit/],
   ["has an eta that is no time", { headers: { eta: "tomorrow" } }, "InvalidTaskError", /eta/],
@@ -79,7 +102,10 @@ const failing: [name: string, changes: Parameters<typeof envelope>[1], type: str
 it.each(failing)("survives a message whose body %s, and fails its task", async (_, changes, type, text) => {
   const id = randomUUID();
   await push(envelope(id, changes));
-  const error = await app.asyncResult(id).get({ timeout: 10 }).catch((caught: unknown) => caught);
+  const error = await app
+    .asyncResult(id)
+    .get({ timeout: 10 })
+    .catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(TaskError);
   expect((error as TaskError).type === type || (error as TaskError).type === "TypeError").toBe(true);
   if ((error as TaskError).type === type) expect((error as TaskError).message).toMatch(text);
@@ -113,7 +139,10 @@ it("answers a task that it does not know with NotRegistered", async () => {
 
 it("keeps __proto__ in arguments where it is: a key like any other", async () => {
   const seen: unknown[] = [];
-  app.task("tasks.proto", (value: Record<string, unknown>) => void seen.push(Object.keys(value), ({} as { polluted?: unknown }).polluted));
+  app.task(
+    "tasks.proto",
+    (value: Record<string, unknown>) => void seen.push(Object.keys(value), ({} as { polluted?: unknown }).polluted),
+  );
   const id = randomUUID();
   const body = base64('[[{"__proto__": {"polluted": 1}, "constructor": 2}], {}, {}]');
   await push(envelope(id, { headers: { task: "tasks.proto" }, body }));
@@ -124,7 +153,10 @@ it("keeps __proto__ in arguments where it is: a key like any other", async () =>
 
 it("takes __proto__ in headers and keywords for keys like any other", async () => {
   const id = randomUUID();
-  const text = envelope(id, { body: base64('[[1], {"__proto__": 1}, {}]') }).replace('"lang":', '"__proto__": {"polluted": 1}, "lang":');
+  const text = envelope(id, { body: base64('[[1], {"__proto__": 1}, {}]') }).replace(
+    '"lang":',
+    '"__proto__": {"polluted": 1}, "lang":',
+  );
   await push(text);
   await expect(app.asyncResult(id).get({ timeout: 10 })).rejects.toMatchObject({ type: "TypeError" });
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
@@ -143,7 +175,9 @@ it("runs a task whose message has a hundred megabytes", async () => {
 it("tells messages apart that all have the same delivery tag", async () => {
   app.task("tasks.wait", (..._: number[]) => new Promise((resolve) => setTimeout(resolve, 200)));
   const ids = Array.from({ length: 8 }, () => randomUUID());
-  await push(...ids.map((id) => envelope(id, { headers: { task: "tasks.wait" }, properties: { delivery_tag: "celery" } })));
+  await push(
+    ...ids.map((id) => envelope(id, { headers: { task: "tasks.wait" }, properties: { delivery_tag: "celery" } })),
+  );
   await Promise.all(ids.map((id) => app.asyncResult(id).get({ timeout: 10 })));
   await expectHealthy();
 });
@@ -154,7 +188,10 @@ it("goes on serving while a handler never settles and another leaves a rejection
     throw null;
   });
   await app.sendTask("tasks.never");
-  await expect((await app.sendTask("tasks.throws")).get({ timeout: 10 })).rejects.toMatchObject({ type: "Exception", args: [null] });
+  await expect((await app.sendTask("tasks.throws")).get({ timeout: 10 })).rejects.toMatchObject({
+    type: "Exception",
+    args: [null],
+  });
   const result = await app.sendTask("tasks.add", [1, 1]);
   expect(await result.get({ timeout: 10 })).toBe(2);
   await worker.terminate();

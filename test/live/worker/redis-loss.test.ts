@@ -103,7 +103,9 @@ it("five hundred waiting gets all settle after a restart, and leave no subscript
   await restart(200);
   expect(await Promise.all(gets)).toEqual(results.map((_, number) => number));
   const redis = new Redis(server.url);
-  await eventually(async () => ((await redis.call("PUBSUB", "CHANNELS", "celery-task-meta-*")) as string[]).length === 0);
+  await eventually(
+    async () => ((await redis.call("PUBSUB", "CHANNELS", "celery-task-meta-*")) as string[]).length === 0,
+  );
   redis.disconnect();
 });
 
