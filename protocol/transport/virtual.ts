@@ -41,14 +41,13 @@ export function envelopeProperties(
   route: { exchange: string; routingKey: string },
   bodyEncoding: "base64" | null = "base64",
 ): EnvelopeProperties {
-  const { priority, ...rest } = properties;
-  return {
-    ...rest,
-    delivery_info: { exchange: route.exchange, routing_key: route.routingKey },
-    priority: priority ?? 0,
-    body_encoding: bodyEncoding,
-    delivery_tag: deliveryTag,
-  };
+  const all: Record<string, unknown> = {};
+  for (const name in properties) if (name !== "priority") all[name] = properties[name];
+  all.delivery_info = { exchange: route.exchange, routing_key: route.routingKey };
+  all.priority = properties.priority ?? 0;
+  all.body_encoding = bodyEncoding;
+  all.delivery_tag = deliveryTag;
+  return all as EnvelopeProperties;
 }
 
 /**

@@ -167,8 +167,8 @@ export class Celery implements AsyncDisposable {
   }
 
   /** Sends a task by name. @throws OperationalError, EncodeError, QueueNotFound */
-  async sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
-    return this.#canvas.apply(signature(name, args, options.kwargs ?? {}), [], {}, wireOptions(options));
+  sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
+    return this.#canvas.send(name, args, options.kwargs ?? {}, wireOptions(options));
   }
 
   /** A call of any task as a signature. */
@@ -286,7 +286,7 @@ export class Celery implements AsyncDisposable {
   }
 
   /** Sends a task with the options of its registration, if it has one here. */
-  async #sendRegistered(
+  #sendRegistered(
     name: string,
     args: readonly unknown[],
     kwargs: Record<string, unknown>,
@@ -294,9 +294,18 @@ export class Celery implements AsyncDisposable {
   ): Promise<SentTask> {
     const definition = this.#tasks.get(name);
     if (!definition) return this.#producer.sendTask(name, args, kwargs, options);
+    return this.#sendChecked(definition, args, kwargs, options);
+  }
+
+  async #sendChecked(
+    definition: TaskDefinition,
+    args: readonly unknown[],
+    kwargs: Record<string, unknown>,
+    options: Record<string, unknown>,
+  ): Promise<SentTask> {
     await definition.bind(args, kwargs);
     const ownOptions = { ignore_result: definition.ignoreResult, ...definition.executionOptions };
-    return this.#producer.sendTask(name, args, kwargs, { ...ownOptions, ...options });
+    return this.#producer.sendTask(definition.name, args, kwargs, { ...ownOptions, ...options });
   }
 
   async #sendEvent(type: string, fields: Record<string, unknown>): Promise<void> {

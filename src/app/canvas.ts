@@ -66,16 +66,15 @@ export class CanvasSender implements Canvas {
     }
   }
 
-  async #applyTask(
-    data: SignatureData,
-    args: readonly unknown[],
-    kwargs: Options,
-    options: Options,
-  ): Promise<AsyncResult> {
-    const call = merge(data, args, kwargs, options);
-    const sent = await this.#context.sendTask(data.task, call.args, call.kwargs, call.options);
-    if (call.options.add_to_parent !== false) this.#addToParent({ id: sent.id, parent: null, results: null });
+  async send(name: string, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
+    const sent = await this.#context.sendTask(name, args, kwargs, options);
+    if (options.add_to_parent !== false) this.#addToParent({ id: sent.id, parent: null, results: null });
     return new AsyncResult(this.#context.results, sent.id, null, sent.ignored);
+  }
+
+  #applyTask(data: SignatureData, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
+    const call = merge(data, args, kwargs, options);
+    return this.send(data.task, call.args, call.kwargs, call.options);
   }
 
   async #applyChain(
@@ -235,7 +234,8 @@ export class CanvasSender implements Canvas {
   }
 
   #addToParent(node: ResultNode): void {
-    this.#context.running()?.children.push(asTuple(node));
+    const running = this.#context.running();
+    if (running) running.children.push(asTuple(node));
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Message } from "../../protocol/message/message.ts";
+import type { Message, MessageProperties } from "../../protocol/message/message.ts";
 import type { TaskOptions } from "../../protocol/message/task-options.ts";
 import { asTaskV2 } from "../../protocol/message/v2.ts";
 import { DateTime, parseIsoTime } from "../../protocol/python/datetime.ts";
@@ -60,6 +60,11 @@ const CONSUMED = new Set([
 /** Makes task messages and publishes them. Mirrors `celery/app/base.py send_task` and `celery/app/amqp.py`. */
 export class Producer {
   readonly #context: ProducerContext;
+  /** Queues that were declared: the broker declares them again by itself when it has to. */
+  readonly #declared = new WeakSet<Queue>();
+  /** Kept once they are there: asking for them costs a turn each time. */
+  #broker: Broker | undefined;
+  #backend: ResultBackend | undefined;
 
   constructor(context: ProducerContext) {
     this.#context = context;
@@ -85,10 +90,12 @@ export class Producer {
     const route = routeOf(routed, queue);
     const ignored = routed.ignore_result === true;
     if (!ignored) {
-      const backend = await this.#context.backend();
-      await backend.prepare?.();
+      this.#backend ??= await this.#context.backend();
+      if (this.#backend.prepare) await this.#backend.prepare();
     }
-    const message = await this.#message(task, routed, queue, running);
+    const plain = this.#message(task, routed, queue, running);
+    const method = text(routed.compression) ?? settings.taskCompression;
+    const message = method ? await compressed(plain, method) : plain;
     await this.publish(message, route, queue, routed);
     if (settings.taskSendSentEvent) await this.#sentEvent(task.headers, route, queue);
     return { id: task.headers.id, ignored };
@@ -114,9 +121,10 @@ export class Producer {
     const retries = (options.retry ?? settings.taskPublishRetry) ? (policy.max_retries ?? Number.POSITIVE_INFINITY) : 0;
     for (let attempt = 0; ; attempt++) {
       try {
-        const broker = await this.#context.broker();
+        this.#broker ??= await this.#context.broker();
+        const broker = this.#broker;
         if (!broker.connected) await broker.connect(AbortSignal.timeout(Math.max(1, deadline - Date.now())));
-        if (queue && !queue.noDeclare) await broker.declare(queue);
+        if (queue && !queue.noDeclare && !this.#declared.has(queue)) await this.#declare(broker, queue);
         return await broker.publish(message, route, Math.max(1, deadline - Date.now()));
       } catch (error) {
         if (!(error instanceof OperationalError) || attempt >= retries) throw error;
@@ -125,6 +133,11 @@ export class Producer {
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
+  }
+
+  async #declare(broker: Broker, queue: Queue): Promise<void> {
+    await broker.declare(queue);
+    this.#declared.add(queue);
   }
 
   #taskOptions(
@@ -167,28 +180,30 @@ export class Producer {
     };
   }
 
-  async #message(
+  #message(
     task: ReturnType<typeof asTaskV2>,
     options: RoutedOptions,
     queue: Queue,
     running: RunningTask | undefined,
-  ): Promise<Message> {
+  ): Message {
     const { settings, serializers } = this.#context;
-    const encoded = serializers.encode(task.body, text(options.serializer) ?? settings.taskSerializer);
-    const headers = { ...task.headers, ...(options.headers as Record<string, unknown> | undefined) };
-    const properties = {
-      ...task.properties,
-      ...others(options),
-      delivery_mode: deliveryMode(
-        options.delivery_mode ?? queue.exchange.deliveryMode ?? settings.taskDefaultDeliveryMode,
-      ),
-      ...expiration(options.expires),
-      ...priority(options, settings.taskInheritParentPriority ? running : undefined),
-    };
-    const method = text(options.compression) ?? settings.taskCompression;
-    if (!method) return { ...encoded, headers, properties };
-    const { body, contentType: compression } = await compress(encoded.body, method);
-    return { ...encoded, body, headers: { ...headers, compression }, properties };
+    const { body, contentType, contentEncoding } = serializers.encode(
+      task.body,
+      text(options.serializer) ?? settings.taskSerializer,
+    );
+    const headers = options.headers
+      ? { ...task.headers, ...(options.headers as Record<string, unknown>) }
+      : task.headers;
+    const properties: MessageProperties = task.properties;
+    addOthers(properties, options);
+    properties.delivery_mode = deliveryMode(
+      options.delivery_mode ?? queue.exchange.deliveryMode ?? settings.taskDefaultDeliveryMode,
+    );
+    const expires = expiration(options.expires);
+    if (expires !== null) properties.expiration = expires;
+    const level = priority(options, settings.taskInheritParentPriority ? running : undefined);
+    if (level !== null) properties.priority = level;
+    return { body, contentType, contentEncoding, headers, properties };
   }
 
   async #sentEvent(headers: ReturnType<typeof asTaskV2>["headers"], route: Route, queue: Queue): Promise<void> {
@@ -221,12 +236,19 @@ function routeOf(options: RoutedOptions, queue: Queue): Route {
   return { exchange: exchange ?? queue.exchange.name, routingKey: routingKey ?? queue.routingKey };
 }
 
+async function compressed(message: Message, method: string): Promise<Message> {
+  const { body, contentType: compression } = await compress(message.body, method);
+  return { ...message, body, headers: { ...message.headers, compression } };
+}
+
 /** Options that are none of Celery's are properties of the message, but for stamps. */
-function others(options: RoutedOptions): Record<string, unknown> {
+function addOthers(properties: MessageProperties, options: RoutedOptions): void {
   const stamped = Array.isArray(options.stamped_headers) ? options.stamped_headers : [];
-  return Object.fromEntries(
-    Object.entries(options).filter(([name, value]) => !CONSUMED.has(name) && !stamped.includes(name) && value != null),
-  );
+  for (const name in options) {
+    const value = options[name];
+    if (value !== undefined && value !== null && !CONSUMED.has(name) && !stamped.includes(name))
+      properties[name] = value;
+  }
 }
 
 function stampsOf(options: RoutedOptions): Record<string, unknown> {
@@ -235,20 +257,17 @@ function stampsOf(options: RoutedOptions): Record<string, unknown> {
 }
 
 /** How long the broker keeps the message, in milliseconds as text; "0" when it is too late already. */
-function expiration(expires: unknown): { expiration?: string } {
-  if (expires === undefined || expires === null) return {};
-  const milliseconds =
-    typeof expires === "number"
-      ? expires * 1000
-      : (expires instanceof Date ? expires.getTime() : parseIsoTime(String(expires))) - Date.now();
-  return { expiration: String(Math.max(0, Math.trunc(milliseconds))) };
+function expiration(expires: unknown): string | null {
+  if (expires === undefined || expires === null) return null;
+  if (typeof expires === "number") return String(Math.max(0, Math.trunc(expires * 1000)));
+  const moment = expires instanceof Date ? expires.getTime() : parseIsoTime(String(expires));
+  return String(Math.max(0, moment - Date.now()));
 }
 
 /** 0 unless told otherwise; none for a task that is registered and sent to a queue by name, as Celery has it. */
-function priority(options: RoutedOptions, running: RunningTask | undefined): { priority?: number } {
-  const inherited = running?.request.deliveryInfo.priority;
-  const own = "priority" in options ? options.priority : (inherited ?? 0);
-  return typeof own === "number" ? { priority: own } : {};
+function priority(options: RoutedOptions, running: RunningTask | undefined): number | null {
+  const own = "priority" in options ? options.priority : (running?.request.deliveryInfo.priority ?? 0);
+  return typeof own === "number" ? own : null;
 }
 
 function deliveryMode(mode: unknown): number {

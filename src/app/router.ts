@@ -66,8 +66,9 @@ export class Router {
 
 /** Values of the second win, but null leaves the first one's. */
 function overlay(below: RoutedOptions, above: RoutedOptions): RoutedOptions {
-  const set = Object.entries(above).filter(([, value]) => value !== null && value !== undefined);
-  return { ...below, ...Object.fromEntries(set) };
+  const all: RoutedOptions = { ...below };
+  for (const name in above) if (above[name] !== null && above[name] !== undefined) all[name] = above[name];
+  return all;
 }
 
 function routeList(routes: RouteSetting | RouteSetting[] | null): RouteSetting[] {

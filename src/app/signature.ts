@@ -6,6 +6,13 @@ import { type SendOptions, wireOptions } from "./send-options.ts";
 
 /** Sends signatures: what a signature needs of its application. */
 export interface Canvas {
+  /** Sends one task: what applying a signature of it comes to, without making one. */
+  send(
+    name: string,
+    args: readonly unknown[],
+    kwargs: Record<string, unknown>,
+    options: Record<string, unknown>,
+  ): Promise<AsyncResult>;
   apply(
     data: SignatureData,
     args: readonly unknown[],

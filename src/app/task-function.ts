@@ -33,8 +33,10 @@ export function taskFunction(
   const data = (call: Call, immutable = false): SignatureData =>
     signature(name, call.args, { ...call.kwargs }, { ...defaults }, immutable);
   const call = (args: readonly unknown[]): Call => asCall(definition, args);
-  const send = async (sent: Call, options: SendOptions): Promise<AsyncResult> =>
-    context.canvas.apply(data(sent), [], options.kwargs ?? {}, wireOptions(options));
+  const send = (sent: Call, options: SendOptions): Promise<AsyncResult> => {
+    const kwargs = options.kwargs ? { ...sent.kwargs, ...options.kwargs } : sent.kwargs;
+    return context.canvas.send(name, sent.args, kwargs, { ...defaults, ...wireOptions(options) });
+  };
   const made = (sent: SignatureData): Signature => new Signature(context.canvas, sent);
 
   const task = async (...args: unknown[]): Promise<unknown> => {

@@ -225,9 +225,9 @@ export class RedisBroker implements Broker {
     }
   }
 
-  async #push(queue: string, text: string, priority: number, timeoutMs: number): Promise<void> {
+  #push(queue: string, text: string, priority: number, timeoutMs: number): Promise<void> {
     const expires = this.#queues.get(queue)?.arguments["x-expires"];
-    await this.#publisher.push(
+    return this.#publisher.push(
       this.#names.list(queue, priority),
       text,
       timeoutMs,
