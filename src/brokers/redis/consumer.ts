@@ -205,8 +205,7 @@ export class RedisConsumer implements Consumer, Settlement {
     if (taken > 0) this.#lostRaces = 0;
     if (taken === wanted || left > 0 || this.#woken || this.#cancelled) return;
     if (taken === 0 && this.#wasWoken) await this.#stepAside();
-    this.#wasWoken = false;
-    if (!this.#woken) await this.#sleep(armed ? SAFETY_LOOK_MS : BLIND_LOOK_MS);
+    else await this.#sleep(armed ? SAFETY_LOOK_MS : BLIND_LOOK_MS);
   }
 
   async #take(redis: ScriptedRedis, wanted: number, armed: boolean): Promise<[taken: number, left: number]> {
@@ -278,7 +277,6 @@ export class RedisConsumer implements Consumer, Settlement {
   async #stepAside(): Promise<void> {
     const longest = Math.min(LONGEST_STEP_ASIDE_MS, 2 ** this.#lostRaces++);
     await new Promise((resolve) => setTimeout(resolve, Math.random() * longest));
-    this.#woken = true;
   }
 
   #sleep(longestMs: number): Promise<void> {

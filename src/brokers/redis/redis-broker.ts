@@ -2,26 +2,22 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { Message } from "../../../protocol/message/message.ts";
 import type { Exchange, Queue, Route } from "../../../protocol/transport/entities.ts";
-import { dumpBinding, type RedisNames, readBinding, redisNames } from "../../../protocol/transport/redis.ts";
-import { dumpEnvelope, envelopeProperties, lookup, topicPattern } from "../../../protocol/transport/virtual.ts";
+import { type RedisNames, redisNames } from "../../../protocol/transport/redis.ts";
+import { dumpEnvelope, envelopeProperties } from "../../../protocol/transport/virtual.ts";
 import { OperationalError } from "../../app/errors.ts";
 import { asBuffer } from "../../buffer.ts";
 import { RedisClient } from "../../redis/client.ts";
 import { redisAddresses } from "../../redis/url.ts";
 import type { Broker, BrokerOptions, ConsumeOptions, Consumer } from "../broker.ts";
 import { withDeadline } from "../deadline.ts";
+import { RedisBindings } from "./bindings.ts";
 import { RedisConsumer } from "./consumer.ts";
 import { type RedisTransportOptions, redisTransportOptions } from "./options.ts";
 import { RedisPublisher } from "./publisher.ts";
 import { type ScriptedRedis, withScripts } from "./scripts.ts";
 import { RedisSubscriber } from "./subscriber.ts";
 import { Unacked } from "./unacked.ts";
-
-/** How long an exchange's bindings are kept for a queue that expires: twice that, and an hour at least. */
-const SHORTEST_BINDING_MS = 3_600_000;
-
-/** A command that is not answered for this long means that the connection is dead. */
-const UNANSWERED_MS = 15_000;
+import { RedisUpkeep } from "./upkeep.ts";
 
 /** kombu's Redis transport: the same keys, texts and channels. Mirrors `kombu/transport/redis.py`. */
 export class RedisBroker implements Broker {
@@ -35,14 +31,12 @@ export class RedisBroker implements Broker {
   readonly #publisher: RedisPublisher;
   readonly #unacked: Unacked;
   readonly #consumers = new Set<RedisConsumer>();
-  readonly #exchanges = new Map<string, Exchange>();
+  readonly #bindings: RedisBindings;
+  readonly #upkeep: RedisUpkeep;
   readonly #queues = new Map<string, Queue>();
   #scripted: ScriptedRedis | undefined;
   #tracking = false;
   #subscribing = false;
-  #upkeep: NodeJS.Timeout | undefined;
-  #refreshed = 0;
-  #bindingsRefreshed = Date.now();
   #closed = false;
 
   /** @throws ImproperlyConfigured when a URL or a transport option cannot be used */
@@ -61,10 +55,14 @@ export class RedisBroker implements Broker {
     this.#subscriber = new RedisSubscriber({ ...common, name: `${options.clientName}:subscriber` });
     this.#subscriber.onWake = () => {
       void this.#track();
-      for (const consumer of this.#consumers) consumer.wake();
+      this.#wakeConsumers();
     };
     this.#publisher = new RedisPublisher(this.#client);
-    this.#unacked = new Unacked(this.#names, (exchange, key) => this.#lookup(exchange, key), options.log);
+    this.#bindings = new RedisBindings(this.#names, this.#transportOptions.names.separator);
+    const lookup = async (exchange: string, routingKey: string): Promise<ReadonlySet<string>> =>
+      this.#bindings.lookup(await this.#whenReady(this.#timeoutMs), exchange, routingKey);
+    this.#unacked = new Unacked(this.#names, lookup, options.log);
+    this.#upkeep = this.#makeUpkeep();
   }
 
   get url(): string {
@@ -80,12 +78,12 @@ export class RedisBroker implements Broker {
   }
 
   async declareExchange(exchange: Exchange): Promise<void> {
-    this.#exchanges.set(exchange.name, exchange);
+    this.#bindings.declareExchange(exchange);
   }
 
   async declare(queue: Queue): Promise<void> {
     if (this.#queues.has(queue.name)) return;
-    await this.#bindAll(await this.#whenReady(this.#timeoutMs), queue);
+    await this.#bindings.bind(await this.#whenReady(this.#timeoutMs), queue);
     this.#queues.set(queue.name, queue);
   }
 
@@ -130,10 +128,7 @@ export class RedisBroker implements Broker {
       this.#subscriber.open(this.#timeoutMs).catch(() => undefined);
     }
     consumer.start();
-    this.#upkeep ??= setInterval(
-      () => void this.#keepUp(),
-      Math.min(this.#transportOptions.restoreInterval, visibilityTimeout / 3) * 1000,
-    );
+    this.#upkeep.start();
     return consumer;
   }
 
@@ -156,17 +151,14 @@ export class RedisBroker implements Broker {
   async deleteQueue(queue: Queue): Promise<void> {
     const redis = await this.#whenReady(this.#timeoutMs);
     this.#queues.delete(queue.name);
-    for (const { exchange, member } of bindings(queue)) {
-      await redis.srem(this.#names.bindings(exchange), member);
-      await redis.srem(this.#names.permanentBindings(exchange), member);
-    }
+    await this.#bindings.unbind(redis, queue);
     await redis.del(...this.#names.lists(queue.name));
   }
 
   async close(timeoutMs = 5000): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearInterval(this.#upkeep);
+    this.#upkeep.stop();
     const closing = Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()));
     if (this.connected) await withDeadline(closing, timeoutMs, "closing consumers").catch(() => undefined);
     await Promise.all([this.#client.close(timeoutMs), this.#subscriber.close()]);
@@ -190,14 +182,14 @@ export class RedisBroker implements Broker {
     this.#scripted = withScripts(redis);
     this.#tracking = false;
     void this.#track();
-    for (const queue of this.#queues.values()) this.#bindAll(this.#scripted, queue).catch(() => undefined);
-    for (const consumer of this.#consumers) consumer.wake();
+    for (const queue of this.#queues.values()) this.#bindings.bind(this.#scripted, queue).catch(() => undefined);
+    this.#wakeConsumers();
     this.onStateChange?.(true);
   }
 
   #onLost(error: Error): void {
     this.#tracking = false;
-    for (const consumer of this.#consumers) consumer.wake();
+    this.#wakeConsumers();
     if (!this.#closed) this.onStateChange?.(false, error);
   }
 
@@ -211,9 +203,9 @@ export class RedisBroker implements Broker {
     }
     try {
       await redis.call("CLIENT", "TRACKING", "OFF");
-      await redis.call("CLIENT", "TRACKING", "ON", "REDIRECT", String(id), "OPTIN", "NOLOOP");
+      await redis.call("CLIENT", "TRACKING", "ON", "REDIRECT", String(id), "OPTIN");
       this.#tracking = true;
-      for (const consumer of this.#consumers) consumer.wake();
+      this.#wakeConsumers();
     } catch (error) {
       this.#tracking = false;
       if (this.#client.ready) {
@@ -236,39 +228,38 @@ export class RedisBroker implements Broker {
   }
 
   async #route({ exchange, routingKey }: Route, text: string, priority: number, timeoutMs: number): Promise<void> {
-    if (this.#exchanges.get(exchange)?.type === "fanout") {
+    if (this.#bindings.isFanout(exchange)) {
       const redis = await this.#whenReady(timeoutMs);
       await redis.publish(this.#names.channel(exchange, routingKey), text).catch((error: Error) => {
         throw new OperationalError(`publishing to ${exchange}: ${error.message}`, { cause: error });
       });
       return;
     }
-    const queues = await this.#lookup(exchange, routingKey);
+    const queues = await this.#bindings.lookup(await this.#whenReady(timeoutMs), exchange, routingKey);
     await Promise.all(Array.from(queues, (queue) => this.#push(queue, text, priority, timeoutMs)));
   }
 
-  async #lookup(exchange: string, routingKey: string): Promise<ReadonlySet<string>> {
-    const redis = await this.#whenReady(this.#timeoutMs);
-    const members = await redis.smembers(this.#names.bindings(exchange));
-    const table = members.map((member) => readBinding(member, this.#transportOptions.names.separator));
-    const declared = this.#exchanges.get(exchange)?.type;
-    const type = declared ?? (table.some(({ pattern }) => pattern !== "") ? "topic" : "direct");
-    return lookup(table, type, routingKey);
+  #makeUpkeep(): RedisUpkeep {
+    const { visibilityTimeout, restoreInterval } = this.#transportOptions;
+    return new RedisUpkeep({
+      unacked: this.#unacked,
+      visibilityTimeout,
+      interval: Math.min(restoreInterval, visibilityTimeout / 3),
+      redis: () => (this.#client.ready ? this.#scripted : undefined),
+      heldTags: () => [...this.#consumers].flatMap((consumer) => consumer.heldTags()),
+      refreshBindings: (redis) => this.#bindings.refresh(redis, this.#consumedQueues()),
+      onRestored: () => this.#wakeConsumers(),
+      onUnanswered: (error) => this.#client.reset(error),
+    });
   }
 
-  async #bindAll(redis: ScriptedRedis, queue: Queue): Promise<void> {
-    this.#exchanges.set(queue.exchange.name, queue.exchange);
-    for (const { exchange } of queue.bindings ?? []) this.#exchanges.set(exchange.name, exchange);
-    const expires = queue.arguments["x-expires"];
-    for (const { exchange, member } of bindings(queue, this.#transportOptions.names.separator)) {
-      const key = this.#names.bindings(exchange);
-      if (typeof expires === "number") {
-        const keepMs = Math.max(2 * expires, SHORTEST_BINDING_MS);
-        await redis.celeriacBindExpiring(key, this.#names.bindingDeadlines, member, exchange, keepMs);
-      } else {
-        await Promise.all([redis.sadd(key, member), redis.sadd(this.#names.permanentBindings(exchange), member)]);
-      }
-    }
+  #consumedQueues(): Queue[] {
+    const names = new Set([...this.#consumers].flatMap((consumer) => consumer.queues));
+    return [...this.#queues.values()].filter((queue) => names.has(queue.name));
+  }
+
+  #wakeConsumers(): void {
+    for (const consumer of this.#consumers) consumer.wake();
   }
 
   /** Makes a queue ready to be consumed; a fanout queue is a channel to listen on. */
@@ -282,52 +273,4 @@ export class RedisBroker implements Broker {
       if (queue.autoDelete && this.#client.ready) await this.deleteQueue(queue).catch(() => undefined);
     };
   }
-
-  /** Every few seconds: keeps what is held from being taken for abandoned, and restores what is. */
-  async #keepUp(): Promise<void> {
-    if (!this.#client.ready) return;
-    const redis = this.#scripted as ScriptedRedis;
-    const { visibilityTimeout } = this.#transportOptions;
-    const now = Date.now() / 1000;
-    const work = async (): Promise<void> => {
-      if (now - this.#refreshed >= visibilityTimeout / 3) {
-        const tags = [...this.#consumers].flatMap((consumer) => consumer.heldTags());
-        await this.#unacked.refresh(redis, tags, now);
-        this.#refreshed = now;
-      }
-      await this.#refreshBindings(redis);
-      while ((await this.#unacked.restoreAbandoned(redis, visibilityTimeout, now)) === 50);
-    };
-    try {
-      await withDeadline(work(), UNANSWERED_MS, "looking after held messages");
-    } catch (error) {
-      // Whatever else it was, the next turn tries again; a connection that does not answer is given up.
-      if (error instanceof OperationalError) this.#client.reset(error);
-    }
-  }
-
-  /** Says that the bindings of consumed queues which expire are still in use. */
-  async #refreshBindings(redis: ScriptedRedis): Promise<void> {
-    if (Date.now() - this.#bindingsRefreshed < SHORTEST_BINDING_MS / 3) return;
-    this.#bindingsRefreshed = Date.now();
-    const consumed = new Set([...this.#consumers].flatMap((consumer) => consumer.queues));
-    for (const name of consumed) {
-      const queue = this.#queues.get(name);
-      if (queue?.arguments["x-expires"] !== undefined) await this.#bindAll(redis, queue);
-    }
-  }
-}
-
-/** The bindings of a queue as they are stored; none on the default exchange. */
-function bindings(queue: Queue, separator?: string): { exchange: string; member: string }[] {
-  const first = { exchange: queue.exchange, routingKey: queue.routingKey };
-  return [first, ...(queue.bindings ?? [])]
-    .filter(({ exchange }) => exchange.name !== "")
-    .map(({ exchange, routingKey }) => ({
-      exchange: exchange.name,
-      member: dumpBinding(
-        { routingKey, pattern: exchange.type === "topic" ? topicPattern(routingKey) : "", queue: queue.name },
-        separator,
-      ),
-    }));
 }

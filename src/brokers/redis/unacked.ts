@@ -54,7 +54,7 @@ export class Unacked {
 
   /**
    * Puts back what was taken longer ago than the visibility timeout and not settled since.
-   * @returns how many
+   * @returns how many were looked at; 0 when there is nothing to do, or somebody else is at it
    */
   async restoreAbandoned(redis: ScriptedRedis, visibilityTimeout: number, now: number): Promise<number> {
     const newest = now - visibilityTimeout;
