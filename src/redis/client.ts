@@ -28,6 +28,8 @@ export class RedisClient {
   #redis: Redis | undefined;
   #address = 0;
   #attempt = 0;
+  /** Why each address failed that was tried since anybody asked. */
+  #failures: string[] = [];
   #ready = false;
   #closed = false;
   #error: Error = new Error("not connected yet");
@@ -59,22 +61,8 @@ export class RedisClient {
    * Tries each address once.
    * @throws OperationalError when none can be reached
    */
-  async connect(signal?: AbortSignal): Promise<Redis> {
-    if (this.#ready) return this.redis;
-    if (this.#redis || this.#retry) return this.whenReady(this.#options.connectTimeoutMs, signal);
-    const errors: string[] = [];
-    for (let tries = 0; tries < this.#options.addresses.length; tries++) {
-      this.#open();
-      try {
-        return await this.whenReady(this.#options.connectTimeoutMs, signal);
-      } catch (error) {
-        this.#drop();
-        errors.push((error as Error).message);
-        if (signal?.aborted || this.#closed) break;
-        this.#address++;
-      }
-    }
-    throw new OperationalError(errors.join("; "));
+  connect(signal?: AbortSignal): Promise<Redis> {
+    return this.whenReady(this.#options.connectTimeoutMs * this.#options.addresses.length, signal);
   }
 
   /**
@@ -98,7 +86,8 @@ export class RedisClient {
         },
         reject: (error: Error) => {
           settle();
-          reject(new OperationalError(`Cannot connect to ${this.url}: ${error.message}`, { cause: error }));
+          const known = error instanceof OperationalError;
+          reject(known ? error : new OperationalError(`Cannot connect to ${this.url}: ${error.message}`, { cause: error }));
         },
       };
       const onAbort = (): void => waiter.reject(signal?.reason instanceof Error ? signal.reason : new Error("aborted"));
@@ -169,6 +158,7 @@ export class RedisClient {
     if (redis !== this.#redis) return;
     this.#ready = true;
     this.#attempt = 0;
+    this.#failures = [];
     this.#options.onReady?.(redis);
     for (const waiter of this.#waiting) waiter.resolve(redis);
   }
@@ -179,14 +169,22 @@ export class RedisClient {
     this.#ready = false;
     this.#redis = undefined;
     if (this.#closed) return;
-    if (wasReady) {
-      this.#options.onLost?.(this.#error);
-    } else if (this.#attempt === 0) {
-      // The first attempt of all: whoever waits is told at once instead of after its whole patience.
-      this.#failWaiting(this.#error);
+    if (wasReady) this.#options.onLost?.(this.#error);
+    if (wasReady || this.#attempt > 0) this.#scheduleReconnect();
+    else this.#tryNext();
+  }
+
+  /** It never was there: the other addresses are tried at once, then whoever waits is told, not left to wait on. */
+  #tryNext(): void {
+    this.#failures.push(`Cannot connect to ${this.url}: ${this.#error.message}`);
+    this.#address++;
+    if (this.#failures.length < this.#options.addresses.length) {
+      this.#open();
       return;
     }
-    this.#scheduleReconnect();
+    const error = new OperationalError(this.#failures.join("; "), { cause: this.#error });
+    this.#failures = [];
+    this.#failWaiting(error);
   }
 
   #scheduleReconnect(): void {

@@ -58,7 +58,7 @@ function singleAddress(url: string, settings: RedisUrlSettings): RedisAddress {
 }
 
 function socketAddress(url: string, settings: RedisUrlSettings): RedisAddress {
-  const parsed = parse(url.replace(/^(?:redis\+socket|unix):/, "redis:"));
+  const parsed = parse(url.replace(/^(?:redis\+socket|unix):\/\/([^@/]*@)?\//, "redis://$1localhost/"));
   const db = databaseNumber(parsed.searchParams.get("virtual_host") ?? parsed.searchParams.get("db") ?? undefined, url);
   if (parsed.pathname.length < 2) throw new ImproperlyConfigured(`${maskedUrl(url)} names no socket: ${EXAMPLES}`);
   const useTls = settings.useSsl !== false && { tls: tls({}, settings) };
