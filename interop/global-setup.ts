@@ -1,0 +1,45 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { TestProject } from "vitest/node";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** Interpreters by Celery version, oldest first; empty where there is no Python. */
+    pythons: Record<string, string>;
+    /** Interpreter with the Celery that the project is measured by; empty where there is no Python. */
+    python: string;
+  }
+}
+
+/** The matrix, `interop/versions.json`. */
+const versions: { reference: string; celery: Record<string, string[]> } = JSON.parse(
+  readFileSync(join(import.meta.dirname, "versions.json"), "utf8"),
+);
+
+/**
+ * Makes the Python environments: the reference version, or those of CELERIAC_INTEROP_VERSIONS (a comma list, or
+ * `all`). Exit code 69 of `make-venv` means that there is no Python here.
+ */
+export default async function setup(project: TestProject): Promise<void> {
+  const asked = process.env.CELERIAC_INTEROP_VERSIONS || versions.reference;
+  const wanted = asked === "all" ? Object.keys(versions.celery) : asked.split(",");
+  const pythons: Record<string, string> = {};
+  for (const version of new Set([...wanted, versions.reference])) {
+    const python = await madeVenv(version);
+    if (python) pythons[version] = python;
+  }
+  project.provide("python", pythons[versions.reference] ?? "");
+  project.provide("pythons", pythons);
+}
+
+async function madeVenv(version: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python/make-venv"), [version]);
+    return stdout.trim();
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 69) return undefined;
+    throw error;
+  }
+}

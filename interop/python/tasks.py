@@ -1,0 +1,128 @@
+"""What the Python side of the interop tests, the demo and the benchmarks serves.
+
+Told by the environment, so that one module serves every broker and backend:
+
+    CELERY_BROKER_URL, CELERY_RESULT_BACKEND   as Celery itself reads them
+    CELERIAC_TASK_QUEUE                        the queue this side works for (default: celery)
+    CELERIAC_SETTINGS                          more settings, a JSON object of Celery's lower-case names
+"""
+import json
+import os
+import time
+import uuid
+from datetime import date, datetime, timezone
+from decimal import Decimal
+
+from celery import Celery
+
+app = Celery(
+    "interop",
+    broker=os.environ.get("CELERY_BROKER_URL"),
+    backend=os.environ.get("CELERY_RESULT_BACKEND"),
+)
+app.conf.update(
+    task_default_queue=os.environ.get("CELERIAC_TASK_QUEUE", "celery"),
+    broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=True,
+)
+app.conf.update(json.loads(os.environ.get("CELERIAC_SETTINGS", "{}")))
+
+
+class OutOfStock(Exception):
+    """An error of our own, with more than one argument."""
+
+
+@app.task(name="tasks.add")
+def add(x, y):
+    return x + y
+
+
+@app.task(name="tasks.mul")
+def mul(x, y):
+    return x * y
+
+
+@app.task(name="tasks.tsum")
+def tsum(numbers):
+    return sum(numbers)
+
+
+@app.task(name="tasks.echo")
+def echo(value=None):
+    return value
+
+
+@app.task(name="tasks.keywords")
+def keywords(a, b=2, *args, c=3, **kwargs):
+    return {"a": a, "b": b, "args": list(args), "c": c, "kwargs": kwargs}
+
+
+@app.task(name="tasks.describe")
+def describe(value):
+    """What this side sees: for values that look alike in JavaScript."""
+    return repr(value)
+
+
+@app.task(name="tasks.values")
+def values():
+    """One of each value that JSON itself does not have."""
+    return {
+        "datetime": datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=timezone.utc),
+        "date": date(2031, 5, 6),
+        "decimal": Decimal("1.10"),
+        "uuid": uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+        "bytes": b"\x00\xff",
+        "big": 2**70,
+        "float": 1.0,
+    }
+
+
+@app.task(name="tasks.fail")
+def fail(message="broken"):
+    raise ValueError(message)
+
+
+@app.task(name="tasks.out_of_stock")
+def out_of_stock(item, left):
+    raise OutOfStock(item, left)
+
+
+@app.task(name="tasks.sleep")
+def sleep(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+@app.task(name="tasks.acks_late_sleep", acks_late=True, reject_on_worker_lost=True)
+def acks_late_sleep(seconds, value):
+    time.sleep(seconds)
+    return value
+
+
+@app.task(name="tasks.flaky", bind=True, default_retry_delay=0.1)
+def flaky(self, failures):
+    """Succeeds after that many retries."""
+    if self.request.retries < failures:
+        raise self.retry(exc=ValueError("not yet"), countdown=0.1)
+    return self.request.retries
+
+
+@app.task(name="tasks.progress", bind=True)
+def progress(self):
+    self.update_state(state="PROGRESS", meta={"done": 1})
+    time.sleep(0.5)
+    return "done"
+
+
+@app.task(name="tasks.whoami", bind=True)
+def whoami(self):
+    return self.request.hostname
+
+
+@app.task(name="tasks.request", bind=True)
+def request(self):
+    asked = ("id", "root_id", "parent_id", "retries", "group", "group_index", "correlation_id",
+             "reply_to", "origin", "timelimit", "delivery_info")
+    got = {name: getattr(self.request, name, None) for name in asked}
+    got["headers"] = self.request.headers
+    return got
