@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type Celery, chain, TaskError } from "../src/index.ts";
 import { testApp } from "../test/support/app.ts";
 import { PythonClient, PythonError, PythonWorker, runCelery } from "./python.ts";
-import { type Sides, sidesOf, transports } from "./transports.ts";
+import { type Sides, sidesOf, type Transport, transports } from "./transports.ts";
 
 const within = { timeout: 20 };
 const pythons = Object.entries(inject("pythons"));
@@ -16,7 +16,11 @@ describe.skipIf(pythons.length === 0)("Python and TypeScript exchange tasks and 
   });
 });
 
-describe.each(cases)("$title", ({ python, transport, version }) => {
+for (const { title, python, transport, version } of cases) {
+  describe(title, () => exchange(python, transport, version));
+}
+
+function exchange(python: string, transport: Transport, version: string): void {
   let sides: Sides;
   let app: Celery;
   let client: PythonClient;
@@ -81,7 +85,7 @@ describe.each(cases)("$title", ({ python, transport, version }) => {
         timelimit: [null, null],
       });
       expect(request.delivery_info?.routing_key).toBe(sides.queues.python);
-      expect(request.headers).toMatchObject({ tenant: "a" });
+      expect(request.tenant).toBe("a");
     });
   });
 
@@ -208,10 +212,10 @@ result = app.AsyncResult("errback-" + queue).get(timeout=20)`;
     expect(replies.map((reply) => Object.values(reply)[0])).toEqual([{ ok: "pong" }, { ok: "pong" }]);
   });
 
-  it("says which version it was", async () => {
-    await expect(client.run("__import__('celery').__version__")).resolves.toBe(version);
+  it("is run with the version that it names", async () => {
+    expect(await client.run("__import__('celery').__version__")).toBe(version);
   });
-});
+}
 
 /** Signatures that say where they are served, wherever they are sent from. */
 function namesOf({ queues }: Sides): string {

@@ -124,5 +124,6 @@ def request(self):
     asked = ("id", "root_id", "parent_id", "retries", "group", "group_index", "correlation_id",
              "reply_to", "origin", "timelimit", "delivery_info")
     got = {name: getattr(self.request, name, None) for name in asked}
-    got["headers"] = self.request.headers
+    # Up to 5.2 a custom header is an attribute of the request.
+    got["tenant"] = (self.request.headers or {}).get("tenant") or getattr(self.request, "tenant", None)
     return got

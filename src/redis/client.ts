@@ -87,7 +87,9 @@ export class RedisClient {
         reject: (error: Error) => {
           settle();
           const known = error instanceof OperationalError;
-          reject(known ? error : new OperationalError(`Cannot connect to ${this.url}: ${error.message}`, { cause: error }));
+          reject(
+            known ? error : new OperationalError(`Cannot connect to ${this.url}: ${error.message}`, { cause: error }),
+          );
         },
       };
       const onAbort = (): void => waiter.reject(signal?.reason instanceof Error ? signal.reason : new Error("aborted"));

@@ -106,7 +106,7 @@ export class RedisBroker implements Broker {
   }
 
   async consume(queues: readonly Queue[], options: ConsumeOptions): Promise<Consumer> {
-    const { visibilityTimeout, queueOrder } = this.#transportOptions;
+    const { queueOrder } = this.#transportOptions;
     const consumer = new RedisConsumer(
       {
         names: this.#names,
