@@ -20,6 +20,7 @@ import { CanvasSender } from "./canvas.ts";
 import { LamportClock } from "./clock.ts";
 import { ImproperlyConfigured, OperationalError } from "./errors.ts";
 import { anonNodename } from "./nodename.ts";
+import { overridingSettings } from "./overrides.ts";
 import { Producer, type SentTask } from "./producer.ts";
 import { Queues } from "./queues.ts";
 import { AsyncResult, type ResultContext } from "./result.ts";
@@ -81,7 +82,7 @@ export class Celery implements AsyncDisposable {
   constructor(name: string, given: GivenSettings = {}) {
     if (typeof name !== "string" || name === "") throw new ImproperlyConfigured("an application needs a name");
     this.name = name;
-    const { broker, backend, log, ...others } = given;
+    const { broker, backend, log, ...others } = { ...given, ...overridingSettings() };
     const environment = settingsFromEnvironment(process.env);
     const { settings, ignored } = resolveSettings({
       ...environment,
@@ -179,6 +180,11 @@ export class Celery implements AsyncDisposable {
   /** The result of a task that was sent before, here or elsewhere. */
   asyncResult<R = unknown>(id: string): AsyncResult<R> {
     return new AsyncResult<R>(this.#results, id);
+  }
+
+  /** Names of the tasks that this side serves, in order. */
+  get taskNames(): string[] {
+    return [...this.#tasks.keys()].sort();
   }
 
   /** The task that runs where this is asked; undefined outside of any. */

@@ -1,4 +1,5 @@
 import { Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate, TimeLimitExceeded } from "../app/errors.ts";
+import type { Settings } from "../app/settings.ts";
 import type { Self } from "../app/task.ts";
 import type { RunningTask } from "../app/task-request.ts";
 import type { WorkerContext } from "./context.ts";
@@ -48,7 +49,7 @@ export function execute(
   });
   const whole = { ...running, children: [], self };
   const outcome = new Promise<Outcome>((resolve) => {
-    const timers = limitTimers(request, abort, resolve);
+    const timers = limitTimers(request, context.settings, abort, resolve);
     request.end = (kind, error) => {
       abort.abort(error);
       resolve({ kind, error });
@@ -77,8 +78,14 @@ function outcomeOf(error: unknown): Outcome {
   return { kind: "failure", error };
 }
 
-function limitTimers(request: Request, abort: LazyAbort, resolve: (outcome: Outcome) => void): NodeJS.Timeout[] {
-  const { softTimeLimit: soft, timeLimit: hard } = request;
+function limitTimers(
+  request: Request,
+  defaults: Pick<Settings, "taskTimeLimit" | "taskSoftTimeLimit">,
+  abort: LazyAbort,
+  resolve: (outcome: Outcome) => void,
+): NodeJS.Timeout[] {
+  const soft = request.softTimeLimit ?? defaults.taskSoftTimeLimit;
+  const hard = request.timeLimit ?? defaults.taskTimeLimit;
   const timers: NodeJS.Timeout[] = [];
   if (soft) timers.push(setTimeout(() => abort.abort(new SoftTimeLimitExceeded("", { args: [] })), soft * 1000));
   if (hard) {

@@ -1,7 +1,7 @@
 import { loadavg } from "node:os";
 import { Float } from "../../protocol/python/numbers.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
-import { SOFTWARE_INFO } from "./software.ts";
+import { SOFTWARE_INFO } from "../version.ts";
 import type { WorkerState } from "./state.ts";
 
 /** Tells monitors every few seconds that the worker lives. Mirrors `celery/worker/heartbeat.py Heart`. */

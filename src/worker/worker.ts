@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { ImproperlyConfigured, OperationalError, TaskRevokedError, Terminated } from "../app/errors.ts";
 import { nodename } from "../app/nodename.ts";
+import type { Settings } from "../app/settings.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
@@ -34,6 +35,10 @@ export interface WorkerOptions {
   /** Seconds between heartbeat events; 2 unless given. */
   heartbeatInterval?: number;
   withoutHeartbeat?: boolean;
+  /** Seconds: the hard limit of tasks that have none of their own. */
+  timeLimit?: number;
+  /** Seconds: the soft limit of tasks that have none of their own. */
+  softTimeLimit?: number;
 }
 
 /** The longest pause between two attempts to connect, in seconds. */
@@ -74,7 +79,7 @@ export class Worker {
       throw new ImproperlyConfigured(`concurrency cannot be ${concurrency}: it is a whole number from 1 up`);
     }
     this.hostname = nodename(options.hostname);
-    this.#context = context;
+    this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
     this.#options = options;
     this.#pool = new AsyncPool(concurrency);
     const names = options.queues?.length ? options.queues : context.queues.consumeFrom;
@@ -89,6 +94,16 @@ export class Worker {
 
   get queues(): readonly string[] {
     return this.#consumer?.queues ?? this.#queues.map((queue) => queue.name);
+  }
+
+  /** True while it takes tasks: it has started, is not stopping, and reaches its broker. */
+  get consuming(): boolean {
+    return this.#startedAt > 0 && !this.#stopping && !this.#stop.signal.aborted && this.#broker?.connected === true;
+  }
+
+  /** Whether it sends events about its tasks. */
+  get sendsEvents(): boolean {
+    return this.#options.taskEvents ?? this.#context.settings.workerSendTaskEvents;
   }
 
   /** The broker's URL, masked; undefined before the start. */
@@ -139,8 +154,7 @@ export class Worker {
     if (this.#options.purge) await this.#purge(broker);
     const events = this.#context.dispatcher(this.hostname, ["task"]);
     this.#events = events;
-    const sendsEvents = this.#options.taskEvents ?? settings.workerSendTaskEvents;
-    const taskEvents = sendsEvents ? events : null;
+    const taskEvents = this.sendsEvents ? events : null;
     const tracer = new Tracer({ context: this.#context, state: this.state, events: taskEvents });
     const consumer = new TaskConsumer({
       context: this.#context,
@@ -156,7 +170,7 @@ export class Worker {
     if (settings.workerEnableRemoteControl) await this.#startPidbox(broker);
     await consumer.start(this.#queues);
     this.#startedAt = Date.now() / 1000;
-    if (sendsEvents && !this.#options.withoutHeartbeat) {
+    if (!this.#options.withoutHeartbeat) {
       this.#heartbeat = new Heartbeat(events, this.state, this.#options.heartbeatInterval);
       this.#heartbeat.start();
     }
@@ -271,4 +285,11 @@ export class Worker {
     await this.#broker?.close(CLOSE_MS);
     this.#startedAt = 0;
   }
+}
+
+function limitsOf({ timeLimit, softTimeLimit }: WorkerOptions): Partial<Settings> {
+  return {
+    ...(timeLimit !== undefined && { taskTimeLimit: timeLimit }),
+    ...(softTimeLimit !== undefined && { taskSoftTimeLimit: softTimeLimit }),
+  };
 }

@@ -13,5 +13,5 @@ export const SOFTWARE_INFO: Readonly<Record<string, string>> = {
 
 /** From `src/` when the sources run, from `dist/src/` when the package does. */
 function packageFile(): string {
-  return import.meta.url.includes("/dist/src/") ? "../../../package.json" : "../../package.json";
+  return import.meta.url.includes("/dist/src/") ? "../../package.json" : "../package.json";
 }

@@ -1,0 +1,67 @@
+import { chdir } from "node:process";
+import { overrideSettings } from "../app/overrides.ts";
+import { Celery, type GivenSettings } from "../index.ts";
+import { UsageError } from "./errors.ts";
+import { loadApp } from "./load-app.ts";
+import { type CommandLog, commandLog, type LogFormat } from "./log.ts";
+
+/** Options that every command has. */
+export interface GlobalOptions {
+  app?: string;
+  broker?: string;
+  resultBackend?: string;
+  workdir?: string;
+  color?: boolean;
+  quiet?: boolean;
+}
+
+/** How a command logs. */
+export interface LoggingOptions {
+  loglevel?: string;
+  logfile?: string;
+  logformat?: LogFormat;
+}
+
+/** The application that a command works for. */
+export interface CommandContext {
+  app: Celery;
+  log: CommandLog;
+  quiet: boolean;
+}
+
+/**
+ * Loads the application that `-A` names, or makes one that knows only its broker, with what the command line says
+ * in the place of what the code says.
+ * @throws UsageError when it cannot be found
+ */
+export async function commandContext(
+  options: GlobalOptions & LoggingOptions,
+  { needsApp = false }: { needsApp?: boolean } = {},
+): Promise<CommandContext> {
+  if (options.workdir) {
+    try {
+      chdir(options.workdir);
+    } catch {
+      throw new UsageError(`--workdir ${options.workdir}: there is no such folder`);
+    }
+  }
+  const colour = options.color !== false && process.env.NO_COLOR === undefined;
+  const log = commandLog({
+    level: options.loglevel ?? "WARNING",
+    file: options.logfile,
+    format: options.logformat,
+    colour,
+  });
+  const overrides: GivenSettings = {
+    log: log.log,
+    ...(options.broker !== undefined && { broker: options.broker }),
+    ...(options.resultBackend !== undefined && { backend: options.resultBackend }),
+  };
+  overrideSettings(overrides);
+  const name = options.app ?? process.env.CELERY_APP;
+  if (name === undefined && needsApp) {
+    throw new UsageError("which application? Give its module with -A, for instance: celeriac -A ./tasks.js worker");
+  }
+  const app = name === undefined ? new Celery("default") : await loadApp(name);
+  return { app, log, quiet: options.quiet === true };
+}

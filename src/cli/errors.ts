@@ -1,0 +1,37 @@
+import { CeleryError } from "../app/errors.ts";
+import { EX_FAILURE, EX_USAGE } from "./exit-codes.ts";
+
+/** A wrong command line: shown as one line, without a stack. */
+export class UsageError extends Error {
+  readonly exitCode: number = EX_USAGE;
+}
+
+/** What a command ends with when it could be understood and yet not be done. */
+export class CommandFailure extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number = EX_FAILURE) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** What a user is shown of an error, and what the process ends with. The stack comes with CELERIAC_DEBUG. */
+export function explained(error: unknown): { text: string; exitCode: number } {
+  if (error instanceof UsageError || error instanceof CommandFailure) {
+    return { text: withStack(error, error.message), exitCode: error.exitCode };
+  }
+  if (error instanceof CeleryError || isNamedLikeOurs(error)) {
+    return { text: withStack(error, error.message), exitCode: EX_FAILURE };
+  }
+  // Anything else is a fault of the application's code or of ours: the stack is what helps.
+  return { text: error instanceof Error ? (error.stack ?? error.message) : String(error), exitCode: EX_FAILURE };
+}
+
+function withStack(error: Error, message: string): string {
+  return process.env.CELERIAC_DEBUG && error.stack ? error.stack : `Error: ${message}`;
+}
+
+/** An error of the application's own copy of this package. */
+function isNamedLikeOurs(error: unknown): error is Error {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === "string" && "traceback" in error;
+}
