@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync } from "node:fs";
+import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inject } from "vitest";
@@ -23,6 +23,8 @@ export function transports(): Transport[] {
   const redis = inject("redisUrl");
   const amqp = inject("amqpUrl");
   const folder = mkdtempSync(join(tmpdir(), "celeriac-interop-"));
+  // Python makes neither.
+  for (const name of ["queue", "results"]) mkdirSync(join(folder, name));
   const rabbit = { broker: amqp, chords: false };
   return [
     { name: "Redis", broker: redis, backend: redis, sharedResults: true, chords: true },

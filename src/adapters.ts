@@ -12,11 +12,23 @@ const redisBroker: BrokerFactory = async (options) =>
 const redisBackend: BackendFactory = async (options) =>
   new (await import("./backends/redis/redis-backend.ts")).RedisBackend(options);
 
+const filesystemBroker: BrokerFactory = async (options) =>
+  new (await import("./brokers/filesystem/filesystem-broker.ts")).FilesystemBroker(options);
+
+const memoryBroker: BrokerFactory = async (options) =>
+  new (await import("./brokers/memory/memory-broker.ts")).MemoryBroker(options);
+const memoryBackend: BackendFactory = async (options) =>
+  new (await import("./backends/memory/memory-backend.ts")).MemoryBackend(options);
+const filesystemBackend: BackendFactory = async (options) =>
+  new (await import("./backends/filesystem.ts")).FilesystemBackend(options);
+
 const BROKERS: Readonly<Record<string, BrokerFactory>> = {
   redis: redisBroker,
   rediss: redisBroker,
   "redis+socket": redisBroker,
   sentinel: redisBroker,
+  filesystem: filesystemBroker,
+  memory: memoryBroker,
 };
 
 const BACKENDS: Readonly<Record<string, BackendFactory>> = {
@@ -24,6 +36,9 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   rediss: redisBackend,
   "redis+socket": redisBackend,
   sentinel: redisBackend,
+  file: filesystemBackend,
+  memory: memoryBackend,
+  "cache+memory": memoryBackend,
   disabled: async () => new (await import("./backends/disabled.ts")).DisabledBackend(),
 };
 

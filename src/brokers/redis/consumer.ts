@@ -5,7 +5,7 @@ import { readEnvelope } from "../../../protocol/transport/virtual.ts";
 import { OperationalError } from "../../app/errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { ConsumeOptions, Consumer } from "../broker.ts";
-import { RedisDelivery, type Settlement } from "./delivery.ts";
+import { type Settlement, VirtualDelivery } from "../virtual.ts";
 import { type QueueOrder, queueOrder } from "./queue-order.ts";
 import type { ScriptedRedis } from "./scripts.ts";
 import type { Unacked } from "./unacked.ts";
@@ -265,7 +265,7 @@ export class RedisConsumer implements Consumer, Settlement {
   #deliver(text: string, queue: string, tag: string, settlement: Settlement | null): void {
     if (settlement) this.#held.set(tag, queue);
     try {
-      const delivery = new RedisDelivery(readEnvelope(text), queue, tag, settlement);
+      const delivery = new VirtualDelivery(readEnvelope(text), queue, tag, settlement);
       this.#options.onDelivery(delivery);
     } catch (error) {
       this.#options.onUnreadable({ queue, text: text.slice(0, 1000), error: error as Error });

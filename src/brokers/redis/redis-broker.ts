@@ -3,13 +3,12 @@ import type { Redis } from "ioredis";
 import type { Message } from "../../../protocol/message/message.ts";
 import type { Exchange, Queue, Route } from "../../../protocol/transport/entities.ts";
 import { type RedisNames, redisNames } from "../../../protocol/transport/redis.ts";
-import { dumpEnvelope, envelopeProperties } from "../../../protocol/transport/virtual.ts";
 import { OperationalError } from "../../app/errors.ts";
-import { asBuffer } from "../../buffer.ts";
 import { RedisClient } from "../../redis/client.ts";
 import { redisAddresses } from "../../redis/url.ts";
 import type { Broker, BrokerOptions, ConsumeOptions, Consumer } from "../broker.ts";
 import { withDeadline } from "../deadline.ts";
+import { envelopeText } from "../virtual.ts";
 import { RedisBindings } from "./bindings.ts";
 import { RedisConsumer } from "./consumer.ts";
 import { type RedisTransportOptions, redisTransportOptions } from "./options.ts";
@@ -89,20 +88,10 @@ export class RedisBroker implements Broker {
 
   publish(message: Message, route: Route, timeoutMs: number): Promise<void> {
     const { bodyEncoding } = this.#transportOptions;
-    const properties = envelopeProperties(message.properties, randomUUID(), route, bodyEncoding);
-    const text = dumpEnvelope({
-      body: asBuffer(message.body).toString(bodyEncoding ?? "utf8"),
-      contentType: message.contentType,
-      contentEncoding: message.contentEncoding,
-      headers: message.headers,
-      properties,
-    });
-    if (route.exchange === "") return this.#push(route.routingKey, text, Number(properties.priority), timeoutMs);
-    return withDeadline(
-      this.#route(route, text, Number(properties.priority), timeoutMs),
-      timeoutMs,
-      `publishing to ${route.exchange}`,
-    );
+    const text = envelopeText(message, route, randomUUID(), bodyEncoding);
+    const priority = Number(message.properties.priority ?? 0);
+    if (route.exchange === "") return this.#push(route.routingKey, text, priority, timeoutMs);
+    return withDeadline(this.#route(route, text, priority, timeoutMs), timeoutMs, `publishing to ${route.exchange}`);
   }
 
   async consume(queues: readonly Queue[], options: ConsumeOptions): Promise<Consumer> {

@@ -1,14 +1,16 @@
-import type { Message } from "../../../protocol/message/message.ts";
-import type { Envelope } from "../../../protocol/transport/virtual.ts";
-import type { Delivery } from "../broker.ts";
+import type { Message } from "../../protocol/message/message.ts";
+import type { Route } from "../../protocol/transport/entities.ts";
+import { dumpEnvelope, type Envelope, envelopeProperties } from "../../protocol/transport/virtual.ts";
+import { asBuffer } from "../buffer.ts";
+import type { Delivery } from "./broker.ts";
 
 /** What a delivery tells when it is settled. */
 export interface Settlement {
   settle(tag: string, how: "ack" | "requeue"): void;
 }
 
-/** A message off a Redis list, held in `unacked` until it is settled. */
-export class RedisDelivery implements Delivery {
+/** A message that came as an envelope, on a transport that has no messages of its own. */
+export class VirtualDelivery implements Delivery {
   readonly message: Message;
   readonly queue: string;
   readonly exchange: string;
@@ -36,6 +38,25 @@ export class RedisDelivery implements Delivery {
   reject({ requeue }: { requeue: boolean }): void {
     this.#settlement?.settle(this.#tag, requeue ? "requeue" : "ack");
   }
+}
+
+/**
+ * The text of the envelope that a message travels in.
+ * @param tag unique among all deliveries
+ */
+export function envelopeText(
+  message: Message,
+  route: Route,
+  tag: string,
+  bodyEncoding: "base64" | null = "base64",
+): string {
+  return dumpEnvelope({
+    body: asBuffer(message.body).toString(bodyEncoding ?? "utf8"),
+    contentType: message.contentType,
+    contentEncoding: message.contentEncoding,
+    headers: message.headers,
+    properties: envelopeProperties(message.properties, tag, route, bodyEncoding),
+  });
 }
 
 function messageOf({ body, contentType, contentEncoding, headers, properties }: Envelope): Message {
