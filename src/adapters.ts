@@ -12,6 +12,9 @@ const redisBroker: BrokerFactory = async (options) =>
 const redisBackend: BackendFactory = async (options) =>
   new (await import("./backends/redis/redis-backend.ts")).RedisBackend(options);
 
+const amqpBroker: BrokerFactory = async (options) =>
+  new (await import("./brokers/amqp/amqp-broker.ts")).AmqpBroker(options);
+
 const filesystemBroker: BrokerFactory = async (options) =>
   new (await import("./brokers/filesystem/filesystem-broker.ts")).FilesystemBroker(options);
 
@@ -27,6 +30,9 @@ const BROKERS: Readonly<Record<string, BrokerFactory>> = {
   rediss: redisBroker,
   "redis+socket": redisBroker,
   sentinel: redisBroker,
+  amqp: amqpBroker,
+  amqps: amqpBroker,
+  pyamqp: amqpBroker,
   filesystem: filesystemBroker,
   memory: memoryBroker,
 };

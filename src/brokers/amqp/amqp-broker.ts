@@ -1,0 +1,150 @@
+import type { Channel, ChannelModel } from "amqplib";
+import type { Message } from "../../../protocol/message/message.ts";
+import { queueWithoutGlobalQos } from "../../../protocol/transport/amqp.ts";
+import type { Exchange, Queue, Route } from "../../../protocol/transport/entities.ts";
+import { OperationalError } from "../../app/errors.ts";
+import type { Broker, BrokerOptions, ConsumeOptions, Consumer } from "../broker.ts";
+import { withDeadline } from "../deadline.ts";
+import { AmqpConnection } from "./connection.ts";
+import { AmqpConsumer } from "./consumer.ts";
+import { Declarations } from "./declarations.ts";
+import { AmqpPublisher } from "./publisher.ts";
+import { type AmqpAddress, amqpAddresses } from "./url.ts";
+
+/** RabbitMQ, by one connection with a channel for each purpose. Mirrors `kombu/transport/pyamqp.py`. */
+export class AmqpBroker implements Broker {
+  readonly transport = "amqp";
+  onStateChange: Broker["onStateChange"];
+  readonly #options: BrokerOptions;
+  readonly #addresses: readonly AmqpAddress[];
+  readonly #connection: AmqpConnection;
+  readonly #declarations: Declarations;
+  readonly #publisher: AmqpPublisher;
+  readonly #consumers = new Set<AmqpConsumer>();
+  /** Declared again after a reconnect, for whoever publishes to them. */
+  readonly #queues = new Map<string, Queue>();
+  #closed = false;
+
+  /** @throws ImproperlyConfigured when a URL or an option cannot be used */
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    this.#addresses = amqpAddresses(options);
+    this.#connection = new AmqpConnection({
+      addresses: this.#addresses,
+      failoverStrategy: options.failoverStrategy,
+      onOpen: (model) => this.#onOpen(model),
+      onLost: (error) => this.#onLost(error),
+    });
+    this.#declarations = new Declarations(options.log);
+    this.#publisher = new AmqpPublisher(this.#connection);
+  }
+
+  get url(): string {
+    return this.#connection.url;
+  }
+
+  get connected(): boolean {
+    return this.#connection.model !== undefined;
+  }
+
+  async connect(signal?: AbortSignal): Promise<void> {
+    await this.#connection.whenOpen(this.#timeoutMs * this.#addresses.length + 1_000, signal);
+  }
+
+  async declare(queue: Queue): Promise<void> {
+    await this.#connection.whenOpen(this.#timeoutMs);
+    await withDeadline(this.#declarations.declareQueue(queue), this.#timeoutMs, `declaring queue ${queue.name}`);
+    if (!queue.exclusive && !queue.autoDelete) this.#queues.set(queue.name, queue);
+  }
+
+  async declareExchange(exchange: Exchange): Promise<void> {
+    await this.#connection.whenOpen(this.#timeoutMs);
+    const declared = this.#declarations.declareExchange(exchange);
+    await withDeadline(declared, this.#timeoutMs, `declaring exchange ${exchange.name}`);
+  }
+
+  publish(message: Message, route: Route, timeoutMs: number): Promise<void> {
+    return this.#publisher.publish(message, route, timeoutMs);
+  }
+
+  async consume(queues: readonly Queue[], options: ConsumeOptions): Promise<Consumer> {
+    const model = await this.#connection.whenOpen(this.#timeoutMs);
+    const consumer = new AmqpConsumer(
+      {
+        connection: this.#connection,
+        declarations: this.#declarations,
+        log: this.#options.log,
+        timeoutMs: this.#timeoutMs,
+        onClosed: (closed) => this.#consumers.delete(closed),
+      },
+      options,
+    );
+    for (const queue of queues) await consumer.addQueue(queue);
+    this.#consumers.add(consumer);
+    await consumer.open(model);
+    return consumer;
+  }
+
+  async purge(queue: string): Promise<number> {
+    return this.#ifThere(queue, async (channel) => (await channel.purgeQueue(queue)).messageCount);
+  }
+
+  async size(queue: string): Promise<number> {
+    return this.#ifThere(queue, async (channel) => (await channel.checkQueue(queue)).messageCount);
+  }
+
+  async deleteQueue(queue: Queue): Promise<void> {
+    this.#declarations.forget(queue.name);
+    this.#queues.delete(queue.name);
+    await this.#ifThere(queue.name, async (channel) => (await channel.deleteQueue(queue.name)).messageCount);
+  }
+
+  async close(timeoutMs = 5_000): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const closing = Promise.all([this.#publisher.close(), ...[...this.#consumers].map((consumer) => consumer.close())]);
+    await withDeadline(closing, timeoutMs, "closing").catch(() => undefined);
+    await this.#connection.close(timeoutMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get #timeoutMs(): number {
+    return this.#options.connectionTimeout * 1000;
+  }
+
+  /** Zero for a queue that is not there. */
+  async #ifThere(queue: string, command: (channel: Channel) => Promise<number>): Promise<number> {
+    await this.#connection.whenOpen(this.#timeoutMs);
+    try {
+      return await withDeadline(this.#declarations.run(command), this.#timeoutMs, `asking for queue ${queue}`);
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 404) return 0;
+      if (error instanceof OperationalError) throw error;
+      throw new OperationalError(`queue ${queue}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  #onOpen(model: ChannelModel): void {
+    this.#declarations.reset(model);
+    this.#publisher.reset();
+    for (const queue of this.#queues.values()) this.#declarations.declareQueue(queue).catch(() => undefined);
+    for (const consumer of this.#consumers) {
+      consumer.open(model).catch((error: Error) => {
+        this.#options.log.error({ err: error }, `Could not consume again: ${error.message}`);
+      });
+    }
+    this.onStateChange?.(true);
+  }
+
+  #onLost(error: Error): void {
+    const quorum = queueWithoutGlobalQos(error.message);
+    if (quorum !== undefined) this.#declarations.markQuorum(quorum);
+    this.#declarations.reset(undefined);
+    this.#publisher.reset();
+    for (const consumer of this.#consumers) consumer.lost();
+    if (!this.#closed) this.onStateChange?.(false, error);
+  }
+}

@@ -1,0 +1,136 @@
+import type { Channel, ChannelModel } from "amqplib";
+import { canDeclare, queueBindings, queueDeclaration, readInequivalence } from "../../../protocol/transport/amqp.ts";
+import type { Exchange, Queue } from "../../../protocol/transport/entities.ts";
+import { isQuorumQueue } from "../../../protocol/transport/entities.ts";
+import { OperationalError } from "../../app/errors.ts";
+import type { Logger } from "../../logger.ts";
+import { type OpenChannel, openChannel } from "./channel.ts";
+import { tableValues } from "./table-values.ts";
+
+/**
+ * Declares exchanges and queues, once for each connection, on a channel of its own: a declaration that the broker
+ * refuses closes its channel, and no other.
+ */
+export class Declarations {
+  readonly #log: Logger;
+  readonly #known = new Map<string, Promise<void>>();
+  readonly #warned = new Set<string>();
+  /** Queues that turned out to be of a kind that takes no limit for a whole channel. */
+  readonly #quorum = new Set<string>();
+  #model: ChannelModel | undefined;
+  #channel: Promise<OpenChannel<Channel>> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** Begins anew: whatever was declared on another connection may be gone. */
+  reset(model: ChannelModel | undefined): void {
+    this.#model = model;
+    this.#channel = undefined;
+    this.#known.clear();
+  }
+
+  isQuorum(queue: Queue): boolean {
+    return isQuorumQueue(queue) || this.#quorum.has(queue.name);
+  }
+
+  /** Said by the broker when it refuses a limit for the whole channel. */
+  markQuorum(queue: string): void {
+    this.#quorum.add(queue);
+  }
+
+  declareQueue(queue: Queue): Promise<void> {
+    return this.#once(`queue ${queue.name}`, () => this.#declareQueue(queue));
+  }
+
+  declareExchange(exchange: Exchange): Promise<void> {
+    if (!canDeclare(exchange)) return Promise.resolve();
+    return this.#once(`exchange ${exchange.name}`, () => this.#declareExchange(exchange));
+  }
+
+  /** A queue that is gone is declared again when it is needed next. */
+  forget(queue: string): void {
+    this.#known.delete(`queue ${queue}`);
+  }
+
+  /**
+   * Runs one command on the channel, and after a refusal the next on another channel.
+   * @throws the broker's refusal, with its `code`
+   */
+  run<T>(command: (channel: Channel) => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(async () => {
+      const model = this.#model;
+      if (!model) throw new OperationalError("the connection to the broker is lost");
+      this.#channel ??= openChannel(model);
+      const opening = this.#channel;
+      try {
+        const { channel, closed } = await opening;
+        return await Promise.race([command(channel), closed.then((error) => Promise.reject(error))]);
+      } catch (error) {
+        if (this.#channel === opening) this.#channel = undefined;
+        throw error;
+      }
+    });
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #once(what: string, declare: () => Promise<void>): Promise<void> {
+    const known = this.#known.get(what);
+    if (known) return known;
+    const declaring = declare().catch((error: Error) => {
+      this.#known.delete(what);
+      if (error instanceof OperationalError) throw error;
+      throw new OperationalError(`Cannot declare ${what}: ${error.message}`, { cause: error });
+    });
+    this.#known.set(what, declaring);
+    return declaring;
+  }
+
+  async #declareExchange({ name, type, durable, autoDelete, arguments: given }: Exchange): Promise<void> {
+    const options = { durable, autoDelete, arguments: tableValues(given ?? {}) };
+    await this.#unlessDifferent(`exchange ${name}`, (channel) => channel.assertExchange(name, type, options));
+  }
+
+  async #declareQueue(queue: Queue): Promise<void> {
+    const bindings = queueBindings(queue);
+    for (const { exchange } of bindings) await this.declareExchange(exchange);
+    if (!queue.noDeclare) {
+      const { arguments: given, ...flags } = queueDeclaration(queue);
+      const options = { ...flags, arguments: tableValues(given) };
+      const difference = await this.#unlessDifferent(`queue ${queue.name}`, (channel) =>
+        channel.assertQueue(queue.name, options),
+      );
+      if (difference?.argument === "x-queue-type" && difference.theirs === "quorum") this.markQuorum(queue.name);
+    }
+    for (const { exchange, routingKey } of bindings) {
+      await this.run((channel) => channel.bindQueue(queue.name, exchange.name, routingKey));
+    }
+  }
+
+  /** What exists with other properties is used as it is, and said once. */
+  async #unlessDifferent(
+    what: string,
+    declare: (channel: Channel) => Promise<unknown>,
+  ): Promise<ReturnType<typeof readInequivalence>> {
+    try {
+      await this.run(declare);
+      return undefined;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 406) throw error;
+      const difference = readInequivalence((error as Error).message);
+      if (!difference) throw error;
+      if (!this.#warned.has(what)) {
+        this.#warned.add(what);
+        const { argument, ours, theirs } = difference;
+        this.#log.warn(
+          { argument, ours, theirs },
+          `The ${what} exists with ${argument} ${theirs ?? "not set"}, where the settings say ${ours ?? "nothing"}; it is used as it is`,
+        );
+      }
+      return difference;
+    }
+  }
+}
