@@ -22,6 +22,7 @@ const memoryBroker: BrokerFactory = async (options) =>
   new (await import("./brokers/memory/memory-broker.ts")).MemoryBroker(options);
 const memoryBackend: BackendFactory = async (options) =>
   new (await import("./backends/memory/memory-backend.ts")).MemoryBackend(options);
+const rpcBackend: BackendFactory = async (options) => new (await import("./backends/rpc.ts")).RpcBackend(options);
 const filesystemBackend: BackendFactory = async (options) =>
   new (await import("./backends/filesystem.ts")).FilesystemBackend(options);
 
@@ -42,6 +43,7 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   rediss: redisBackend,
   "redis+socket": redisBackend,
   sentinel: redisBackend,
+  rpc: rpcBackend,
   file: filesystemBackend,
   memory: memoryBackend,
   "cache+memory": memoryBackend,

@@ -266,6 +266,7 @@ export class Celery implements AsyncDisposable {
       broker: () => this.#connectedBroker(),
       replyTo: this.#replyTo,
       resultPersistent: settings.resultPersistent,
+      replyQueueDurable: settings.compatibility === "5.7",
       codec: this.#resultCodec(),
       log: this.#log,
     });

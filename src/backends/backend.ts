@@ -24,6 +24,8 @@ export interface BackendOptions {
   replyTo: string;
   /** `resultPersistent`: whether results that are sent outlive the broker; null for the backend's own default. */
   resultPersistent: boolean | null;
+  /** Whether the queue for results is durable: from Celery 5.7 on, and a fleet must agree. */
+  replyQueueDurable: boolean;
   codec: ResultCodec;
   log: Logger;
 }

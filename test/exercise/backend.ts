@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type MetaInput, type TaskMeta, taskMeta } from "../../protocol/result/meta.ts";
 import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { BackendOptions, ResultBackend, ResultCodec } from "../../src/backends/backend.ts";
+import type { Broker } from "../../src/brokers/broker.ts";
 import { SILENT } from "../../src/logger.ts";
 
 /** What a result backend under exercise is made from. */
@@ -19,6 +20,8 @@ export interface BackendUnderTest {
     groups?: string;
     finality?: string;
   };
+  /** The broker of a backend that sends its results. */
+  broker?(): Promise<Broker>;
   /** Where a result is to be sent, on backends that send them. */
   replyTo?(backend: ResultBackend): string | null;
 }
@@ -186,7 +189,7 @@ export function exerciseBackend(subject: BackendUnderTest): void {
 }
 
 /** Options for a backend under exercise. */
-export function backendOptions(subject: Pick<BackendUnderTest, "url" | "transportOptions">): BackendOptions {
+export function backendOptions(subject: Pick<BackendUnderTest, "url" | "transportOptions" | "broker">): BackendOptions {
   return {
     url: subject.url(),
     transportOptions: subject.transportOptions?.() ?? {},
@@ -196,9 +199,10 @@ export function backendOptions(subject: Pick<BackendUnderTest, "url" | "transpor
     chordExpires: null,
     connectionTimeout: 4,
     clientName: "celeriac:exercise",
-    broker: () => Promise.reject(new Error("this backend needs no broker")),
+    broker: subject.broker ?? (() => Promise.reject(new Error("this backend needs no broker"))),
     replyTo: randomUUID(),
     resultPersistent: null,
+    replyQueueDurable: true,
     codec: jsonCodec(),
     log: SILENT,
   };
