@@ -118,13 +118,3 @@ function valueText(text: string): string | null {
 export function queueWithoutGlobalQos(text: string): string | undefined {
   return /queue '(.*)' in vhost '.*' does not support global qos/s.exec(text)?.[1];
 }
-
-/**
- * Whether a limit of unsettled deliveries counts for each consumer whatever the flag says: before RabbitMQ 3.3 by the
- * specification, and again from 4.0. Mirrors `kombu/transport/pyamqp.py qos_semantics_matches_spec`.
- */
-export function isQosPerConsumer(product: string | undefined, version: string | undefined): boolean {
-  if (product !== "RabbitMQ" || !version) return true;
-  const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
-  return major >= 4 || major < 3 || (major === 3 && minor < 3);
-}
