@@ -1,3 +1,4 @@
+import { forwardedValue } from "../serialization/forwarded.ts";
 import { PlainDate, PlainTime } from "./datetime.ts";
 import { dateRepr, datetimeRepr, timeRepr } from "./datetime-repr.ts";
 import { Decimal } from "./decimal.ts";
@@ -47,6 +48,8 @@ export function repr(value: unknown, depth = 0): string {
 }
 
 function objectRepr(value: object, depth: number): string {
+  const known = forwardedValue(value);
+  if (known !== value) return repr(known, depth);
   const scalar = scalarRepr(value);
   if (scalar !== undefined) return scalar;
   if (value instanceof Set) return value.size ? `{${joined(value, depth)}}` : "set()";

@@ -1,3 +1,4 @@
+import { forwardedValue } from "../serialization/forwarded.ts";
 import { numberRepr } from "./numbers.ts";
 import { repr, scalarRepr } from "./repr.ts";
 
@@ -41,7 +42,7 @@ function emit(text: string, budget: Budget): string {
 
 function container(value: unknown, budget: Budget, maxLevels: number, level: number): string {
   if (typeof value === "string") return budget.left <= 0 ? emit("", budget) : emit(quoted(value, budget.left), budget);
-  if (typeof value === "number") return emit(numberRepr(value), budget);
+  if (typeof value === "number") return emit(truncate(numberRepr(value), budget.left), budget);
   if (Array.isArray(value)) return sequence("[", value, "]", budget, maxLevels, level);
   if (value instanceof Set) {
     return value.size ? sequence("{", [...value], "}", budget, maxLevels, level) : emit("set()", budget);
@@ -49,6 +50,8 @@ function container(value: unknown, budget: Budget, maxLevels: number, level: num
   if (value instanceof Map) return mapping([...value], budget, maxLevels, level);
   if (typeof value === "object" && value !== null) {
     if (value instanceof Uint8Array) return budget.left <= 0 ? emit("", budget) : emit(bytes(value, budget), budget);
+    const known = forwardedValue(value);
+    if (known !== value) return container(known, budget, maxLevels, level);
     const scalar = scalarRepr(value);
     if (scalar === undefined) return mapping(Object.entries(value), budget, maxLevels, level);
     return emit(truncate(scalar, budget.left), budget);
