@@ -21,7 +21,7 @@ export default defineConfig({
           ...common,
           name: "interop",
           include: ["interop/**/*.test.ts"],
-          globalSetup: ["test/global-setup.ts", "interop/global-setup.ts"],
+          globalSetup: ["test/global-setup.ts", "test/packed.ts", "interop/global-setup.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

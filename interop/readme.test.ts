@@ -1,16 +1,14 @@
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type RedisServer, startRedis } from "../test/servers/redis.ts";
 import { ServerProcess } from "../test/servers/server.ts";
 import { eventually } from "../test/support/eventually.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const run = promisify(execFile);
 
 interface Block {
   language: string;
@@ -32,17 +30,11 @@ describe.skipIf(!python)("the README (needs Python 3)", () => {
   let project: string;
   let redis: RedisServer;
   let blocks: Block[];
-  let tarball: string;
   const workers: ServerProcess[] = [];
 
   beforeAll(async () => {
     project = await mkdtemp(join(tmpdir(), "celeriac-readme-"));
     redis = await startRedis();
-    await run("npm", ["run", "--silent", "build"], { cwd: ROOT });
-    const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", project], {
-      cwd: ROOT,
-    });
-    tarball = join(project, JSON.parse(stdout)[0].filename);
     await writeFile(join(project, "package.json"), JSON.stringify({ name: "shop", private: true, type: "module" }));
     blocks = blocksOf((await readFile(join(ROOT, "README.md"), "utf8")).replaceAll("redis://localhost/0", redis.url));
   });
@@ -71,7 +63,10 @@ describe.skipIf(!python)("the README (needs Python 3)", () => {
 
   async function runLine(command: string): Promise<void> {
     const inRoot = command.startsWith("script/");
-    const line = command.replace(/^npm install celeriac$/, `npm install --prefer-offline --no-audit ${tarball}`);
+    const line = command.replace(
+      /^npm install celeriac$/,
+      `npm install --prefer-offline --no-audit ${inject("tarball")}`,
+    );
     const cwd = inRoot ? ROOT : project;
     if (/ worker\b/.test(line)) return startWorker(line, cwd);
     const { code, output } = await shell(line, cwd);

@@ -31,6 +31,7 @@ import { Signature } from "./signature.ts";
 import { type Self, type Task, TaskDefinition, type TaskOptions } from "./task.ts";
 import { type TaskFunctionContext, taskFunction } from "./task-function.ts";
 import type { RunningTask } from "./task-request.ts";
+import type { Untyped } from "./untyped.ts";
 
 /**
  * Settings as they are given: camelCase or Celery's snake_case, in any mixture. `broker` and `backend` are short for
@@ -163,7 +164,7 @@ export class Celery implements AsyncDisposable {
    * A task that somebody else serves.
    * @param options send options for every call
    */
-  remote<A extends unknown[] = unknown[], R = unknown>(name: string, options: SendOptions = {}): Task<A, R> {
+  remote<A extends unknown[] = Untyped[], R = Untyped>(name: string, options: SendOptions = {}): Task<A, R> {
     return taskFunction(name, wireOptions(options), this.#taskContext()) as unknown as Task<A, R>;
   }
 
@@ -173,12 +174,12 @@ export class Celery implements AsyncDisposable {
   }
 
   /** A call of any task as a signature. */
-  signature<R = unknown>(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Signature<R> {
+  signature<R = Untyped>(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Signature<R> {
     return new Signature<R>(this.#canvas, signature(name, args, options.kwargs ?? {}, wireOptions(options)));
   }
 
   /** The result of a task that was sent before, here or elsewhere. */
-  asyncResult<R = unknown>(id: string): AsyncResult<R> {
+  asyncResult<R = Untyped>(id: string): AsyncResult<R> {
     return new AsyncResult<R>(this.#results, id);
   }
 

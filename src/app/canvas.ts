@@ -18,6 +18,7 @@ import type { SentTask } from "./producer.ts";
 import { AsyncResult, type GroupResult, type ResultContext, resultFromNode } from "./result.ts";
 import { type Canvas, Signature } from "./signature.ts";
 import type { RunningTask } from "./task-request.ts";
+import type { Untyped } from "./untyped.ts";
 
 /** What sending signatures needs of the application. */
 export interface CanvasContext {
@@ -240,26 +241,26 @@ export class CanvasSender implements Canvas {
 }
 
 /** `chain(a, b, c)` or `chain([a, b, c])`: each task gets the result of the one before. */
-export function chain<R = unknown>(...sigs: Signature[] | [Signature[]]): Signature<R> {
+export function chain<R = Untyped>(...sigs: Signature[] | [Signature[]]): Signature<R> {
   const list = sigs.flat();
   return new Signature<R>(canvasOf(list), composeChain(list.map(dataOf)));
 }
 
 /** `group(a, b)` or `group([a, b])`: all at the same time. */
-export function group<R = unknown>(...sigs: Signature[] | [Signature[]]): GroupSignature<R> {
+export function group<R = Untyped>(...sigs: Signature[] | [Signature[]]): GroupSignature<R> {
   const list = sigs.flat();
   return new GroupSignature<R>(canvasOf(list), groupOf(list.map(dataOf)));
 }
 
 /** All of the header at the same time, then the body with the list of their results. */
-export function chord<R = unknown>(header: Signature[] | Signature, body: Signature<R>): Signature<R> {
+export function chord<R = Untyped>(header: Signature[] | Signature, body: Signature<R>): Signature<R> {
   const list = Array.isArray(header) ? header : [header];
   const data = Array.isArray(header) ? list.map(dataOf) : dataOf(header);
   return new Signature<R>(canvasOf([...list, body]), chordOf(data, dataOf(body)));
 }
 
 /** A {@link group}: its result is that of all its tasks. */
-export class GroupSignature<R = unknown> extends Signature<R[]> {
+export class GroupSignature<R = Untyped> extends Signature<R[]> {
   override async applyAsync(args?: readonly unknown[], options?: Options): Promise<GroupResult<R>> {
     return (await super.applyAsync(args, options)) as unknown as GroupResult<R>;
   }

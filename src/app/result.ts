@@ -5,6 +5,7 @@ import { EXCEPTION_STATES, PROPAGATE_STATES, READY_STATES, type State } from "..
 import type { ResultBackend } from "../backends/backend.ts";
 import { TimeoutError } from "./errors.ts";
 import { taskError } from "./exception.ts";
+import type { Untyped } from "./untyped.ts";
 
 /** How `get()` waits. */
 export interface GetOptions {
@@ -25,7 +26,7 @@ export interface ResultContext {
 }
 
 /** The result of a task that was sent, here or anywhere: all one needs is the id. */
-export class AsyncResult<R = unknown> {
+export class AsyncResult<R = Untyped> {
   readonly id: string;
   /** The result that this one followed, in a chain or as the body of a chord. */
   readonly parent: AsyncResult | null;
@@ -126,7 +127,7 @@ export class AsyncResult<R = unknown> {
 }
 
 /** The results of a group, in the order of its tasks. */
-export class GroupResult<R = unknown> extends AsyncResult<R[]> {
+export class GroupResult<R = Untyped> extends AsyncResult<R[]> {
   readonly results: AsyncResult<R>[];
 
   constructor(context: ResultContext, id: string, results: AsyncResult<R>[], parent: AsyncResult | null = null) {

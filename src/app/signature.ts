@@ -3,6 +3,7 @@ import { clone, type SignatureData, tasksOf } from "../../protocol/canvas/signat
 import { ImproperlyConfigured } from "./errors.ts";
 import type { AsyncResult } from "./result.ts";
 import { type SendOptions, wireOptions } from "./send-options.ts";
+import type { Untyped } from "./untyped.ts";
 
 /** Sends signatures: what a signature needs of its application. */
 export interface Canvas {
@@ -26,7 +27,7 @@ export interface Canvas {
  * A task call that can be passed on, kept and sent later: what `task.s()`, `chain()`, `group()` and `chord()` make.
  * The methods that add to it change it and return it.
  */
-export class Signature<R = unknown> {
+export class Signature<R = Untyped> {
   readonly #canvas: Canvas | null;
   readonly #data: SignatureData;
 

@@ -5,6 +5,7 @@ import { type SendOptions, wireOptions } from "./send-options.ts";
 import type { Settings } from "./settings.ts";
 import type { Signature } from "./signature.ts";
 import type { TaskRequest } from "./task-request.ts";
+import type { Untyped } from "./untyped.ts";
 
 /** A class of errors, for options that list some. */
 // biome-ignore lint/suspicious/noExplicitAny: a class is told by what it makes, whatever its constructor takes
@@ -94,7 +95,7 @@ export interface Self {
 }
 
 /** A task that can be sent, and called in place. */
-export interface Task<A extends unknown[] = unknown[], R = unknown> {
+export interface Task<A extends unknown[] = Untyped[], R = Untyped> {
   readonly name: string;
   /** Runs the handler here and now, in this process. */
   (...args: A): Promise<R>;

@@ -1,0 +1,22 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Celery } from "celeriac";
+
+/** What the celeriac worker of `compose.yaml` serves; told by the same environment as `../python/tasks.py`. */
+export const app = new Celery("interop", {
+  taskDefaultQueue: process.env.CELERIAC_TASK_QUEUE ?? "celery",
+  ...JSON.parse(process.env.CELERIAC_SETTINGS ?? "{}"),
+});
+
+app.task("tasks.add", (x: number, y: number) => x + y);
+app.task({ name: "tasks.whoami", bind: true }, (self) => self.request.hostname);
+app.task("tasks.sleep", async (seconds: number) => {
+  await sleep(seconds * 1000);
+  return seconds;
+});
+app.task({ name: "tasks.acks_late_sleep", acksLate: true }, async (seconds: number, value: unknown) => {
+  await sleep(seconds * 1000);
+  return value;
+});
+app.task("tasks.fail", (message: string) => {
+  throw new RangeError(message);
+});
