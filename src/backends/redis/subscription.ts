@@ -3,6 +3,9 @@ import type { TaskMeta } from "../../../protocol/result/meta.ts";
 import { RedisClient, type RedisClientOptions } from "../../redis/client.ts";
 import { Waiters } from "../waiters.ts";
 
+/** How long a channel is kept that nobody waits at, so that many are left in one step; milliseconds. */
+const LEAVE_AFTER_MS = 100;
+
 /** What the subscription needs of the backend. */
 export interface SubscriptionContext {
   key(taskId: string): string;
@@ -26,7 +29,8 @@ export class ResultSubscription {
   readonly #leaving = new Set<string>();
   /** Whose channels a new connection subscribes to again. */
   readonly #joined = new Set<string>();
-  #scheduled = false;
+  #joinScheduled = false;
+  #leaveTimer: NodeJS.Timeout | undefined;
   #used = false;
 
   constructor(context: SubscriptionContext, options: RedisClientOptions) {
@@ -46,6 +50,7 @@ export class ResultSubscription {
   /** @param error what those who still wait are told */
   async close(error: Error): Promise<void> {
     this.#waiters.failAll(error);
+    clearTimeout(this.#leaveTimer);
     if (this.#used) await this.#client.close(200);
   }
 
@@ -53,42 +58,42 @@ export class ResultSubscription {
   #join(taskId: string): void {
     this.#leaving.delete(taskId);
     this.#joining.add(taskId);
-    this.#schedule();
-  }
-
-  #leave(taskId: string): void {
-    if (!this.#joining.delete(taskId)) this.#leaving.add(taskId);
-    this.#schedule();
-  }
-
-  /** Channels are joined and left together, once in each turn of the event loop. */
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+    if (this.#joinScheduled) return;
+    this.#joinScheduled = true;
     process.nextTick(() => {
-      this.#scheduled = false;
-      void this.#subscribe();
+      this.#joinScheduled = false;
+      void this.#subscribe([...this.#joining]);
     });
   }
 
-  async #subscribe(): Promise<void> {
+  #leave(taskId: string): void {
+    if (this.#joining.delete(taskId)) return;
+    this.#leaving.add(taskId);
+    this.#leaveTimer ??= setTimeout(() => this.#unsubscribe(), LEAVE_AFTER_MS).unref();
+  }
+
+  /** Channels are joined together, once in each turn of the event loop. */
+  async #subscribe(taskIds: string[]): Promise<void> {
     this.#used = true;
-    const joining = [...this.#joining];
-    const leaving = [...this.#leaving];
     this.#joining.clear();
-    this.#leaving.clear();
-    for (const taskId of leaving) this.#joined.delete(taskId);
     try {
       const redis = this.#client.ready ? this.#client.redis : await this.#client.whenReady(this.#timeoutMs);
-      for (const taskId of joining) this.#joined.add(taskId);
-      if (leaving.length > 0) redis.unsubscribe(...leaving.map(this.#context.key)).catch(() => undefined);
-      if (joining.length === 0) return;
-      await redis.subscribe(...joining.map(this.#context.key));
-      await this.#tellCurrent(joining);
+      for (const taskId of taskIds) this.#joined.add(taskId);
+      await redis.subscribe(...taskIds.map(this.#context.key));
+      await this.#tellCurrent(taskIds);
     } catch (error) {
       // While the connection is down its return takes care of them; when it never came up, nobody will.
-      if (!this.#client.ready) for (const taskId of joining) this.#waiters.fail(taskId, error as Error);
+      if (!this.#client.ready) for (const taskId of taskIds) this.#waiters.fail(taskId, error as Error);
     }
+  }
+
+  #unsubscribe(): void {
+    this.#leaveTimer = undefined;
+    const taskIds = [...this.#leaving];
+    this.#leaving.clear();
+    for (const taskId of taskIds) this.#joined.delete(taskId);
+    if (taskIds.length === 0 || !this.#client.ready) return;
+    this.#client.redis.unsubscribe(...taskIds.map(this.#context.key)).catch(() => undefined);
   }
 
   /** What was stored before the subscription stood was published to nobody. */

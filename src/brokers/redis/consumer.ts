@@ -57,6 +57,8 @@ export class RedisConsumer implements Consumer, Settlement {
   #woken = false;
   /** Whether the present look is because Redis said so. */
   #wasWoken = false;
+  /** Whether looking waits for room: for a message to be settled. */
+  #isFull = false;
   #turn = 0;
   #taken = 0;
   #lostRaces = 0;
@@ -124,7 +126,7 @@ export class RedisConsumer implements Consumer, Settlement {
         this.#settling = this.#settling.then(() => this.#sendSettled());
       });
     }
-    if (this.#room() >= this.#worthwhile()) this.wake();
+    if (this.#isFull && this.#room() >= this.#worthwhile()) this.wake();
   }
 
   async cancel(): Promise<void> {
@@ -175,8 +177,9 @@ export class RedisConsumer implements Consumer, Settlement {
       const redis = await this.#context.whenReady();
       try {
         if (this.#unanswered !== undefined) await this.#restoreUnanswered(redis, this.#unanswered);
-        if (this.#canLook()) await this.#look(redis);
-        else await this.#sleep(SAFETY_LOOK_MS * 10);
+        this.#isFull = !this.#canLook();
+        if (this.#isFull) await this.#sleep(SAFETY_LOOK_MS * 10);
+        else await this.#look(redis);
       } catch (error) {
         if (error instanceof OperationalError) return;
         await this.#pauseAfter(error as Error);
@@ -213,6 +216,8 @@ export class RedisConsumer implements Consumer, Settlement {
     const lists = this.#lists(queues);
     const { names } = this.#context;
     const score = uniqueNow();
+    // Both commands travel in one write.
+    redis.stream.cork();
     const listed = this.#options.noAck
       ? redis.celeriacTakeNoAck(lists.length, ...lists.map(({ list }) => list), wanted)
       : redis.celeriacTake(
@@ -231,8 +236,11 @@ export class RedisConsumer implements Consumer, Settlement {
           lists.map(({ list }) => list),
         )
       : Promise.resolve(0);
+    redis.stream.uncork();
     if (!this.#options.noAck) this.#unanswered = score;
-    const [reply, remaining] = await Promise.all([listed, left]);
+    // Heard of below; when the connection breaks, the first of the two tells.
+    left.catch(() => undefined);
+    const reply = await listed;
     this.#unanswered = undefined;
     const width = this.#options.noAck ? 2 : 3;
     for (let at = 0; at < reply.length; at += width) {
@@ -241,7 +249,7 @@ export class RedisConsumer implements Consumer, Settlement {
       else this.#deliver(String(reply[at + 2]), queue, String(reply[at + 1]), this);
     }
     this.#taken += reply.length;
-    return [reply.length / width, remaining];
+    return [reply.length / width, await left];
   }
 
   /** Puts back what a look took whose answer never came: at once, not after the visibility timeout. */

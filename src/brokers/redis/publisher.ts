@@ -2,16 +2,17 @@ import { OperationalError } from "../../app/errors.ts";
 import type { RedisClient } from "../../redis/client.ts";
 import { withDeadline } from "../deadline.ts";
 
-/** How much one `LPUSH` carries at the most: beyond it, messages go in several. */
-const BATCH_MESSAGES = 500;
-const BATCH_CHARACTERS = 1_000_000;
+/** What fills a batch: it is sent at once, so that the server is at work while the next one is made. */
+const FULL_MESSAGES = 50;
+const FULL_CHARACTERS = 250_000;
 
 interface Batch {
-  list: string;
-  texts: string[];
+  readonly texts: string[];
   characters: number;
   timeoutMs: number;
-  sent: Promise<void>;
+  readonly sent: Promise<void>;
+  /** Sends it, once. */
+  send(): void;
 }
 
 /**
@@ -31,27 +32,35 @@ export class RedisPublisher {
    * @throws OperationalError when the connection is lost, the server refuses or does not answer in time
    */
   push(list: string, text: string, timeoutMs: number, expiresMs?: number): Promise<void> {
-    let batch = this.#open.get(list);
-    if (!batch || batch.texts.length >= BATCH_MESSAGES || batch.characters > BATCH_CHARACTERS) {
-      batch = this.#newBatch(list, timeoutMs, expiresMs);
-    }
+    const batch = this.#open.get(list) ?? this.#newBatch(list, timeoutMs, expiresMs);
     batch.texts.push(text);
     batch.characters += text.length;
     batch.timeoutMs = Math.min(batch.timeoutMs, timeoutMs);
+    if (batch.texts.length >= FULL_MESSAGES || batch.characters >= FULL_CHARACTERS) batch.send();
     return batch.sent;
   }
 
   #newBatch(list: string, timeoutMs: number, expiresMs: number | undefined): Batch {
-    const turn = new Promise<void>((resolve) => process.nextTick(resolve));
-    const batch: Batch = { list, texts: [], characters: 0, timeoutMs, sent: Promise.resolve() };
-    batch.sent = turn.then(() => this.#send(batch, expiresMs));
+    let settle: (sent: Promise<void>) => void = () => undefined;
+    const batch: Batch = {
+      texts: [],
+      characters: 0,
+      timeoutMs,
+      sent: new Promise((resolve) => {
+        settle = resolve;
+      }),
+      send: () => {
+        if (this.#open.get(list) !== batch) return;
+        this.#open.delete(list);
+        settle(this.#send(list, batch.texts, batch.timeoutMs, expiresMs));
+      },
+    };
     this.#open.set(list, batch);
+    process.nextTick(batch.send);
     return batch;
   }
 
-  async #send(batch: Batch, expiresMs: number | undefined): Promise<void> {
-    if (this.#open.get(batch.list) === batch) this.#open.delete(batch.list);
-    const { list, texts, timeoutMs } = batch;
+  async #send(list: string, texts: string[], timeoutMs: number, expiresMs: number | undefined): Promise<void> {
     try {
       const redis = this.#client.ready ? this.#client.redis : await this.#client.whenReady(timeoutMs);
       const pushed = redis.lpush(list, ...texts);

@@ -52,7 +52,8 @@ export class RedisBroker implements Broker {
       onLost: (error) => this.#onLost(error),
     });
     this.#subscriber = new RedisSubscriber({ ...common, name: `${options.clientName}:subscriber` });
-    this.#subscriber.onWake = () => {
+    this.#subscriber.onChange = () => this.#wakeConsumers();
+    this.#subscriber.onClientId = () => {
       void this.#track();
       this.#wakeConsumers();
     };

@@ -11,8 +11,10 @@ const INVALIDATIONS = "__redis__:invalidate";
 export class RedisSubscriber {
   readonly #client: RedisClient;
   readonly #channels = new Map<string, Set<(text: string) => void>>();
-  /** Called when a list that is waited on may have changed, and when that can no longer be known. */
-  onWake: (() => void) | undefined;
+  /** Called when a list that is waited on may have changed. */
+  onChange: (() => void) | undefined;
+  /** Called when {@link clientId} is another one: until it is told whom to tell, Redis tells nobody. */
+  onClientId: (() => void) | undefined;
   /** The connection's id, by which another connection's tracking is sent here; undefined while there is none. */
   clientId: number | undefined;
 
@@ -23,7 +25,7 @@ export class RedisSubscriber {
       onLost: (error) => {
         this.clientId = undefined;
         options.onLost?.(error);
-        this.onWake?.();
+        this.onClientId?.();
       },
     });
   }
@@ -58,14 +60,14 @@ export class RedisSubscriber {
     redis.on("pmessage", (pattern: string, _channel: string, text: string) => {
       for (const listener of this.#channels.get(pattern) ?? []) listener(text);
     });
-    redis.on("message", () => this.onWake?.());
+    redis.on("message", () => this.onChange?.());
     redis
       .client("ID")
       .then(async (id) => {
         await redis.subscribe(INVALIDATIONS);
         if (this.#channels.size > 0) await redis.psubscribe(...this.#channels.keys());
         this.clientId = id;
-        this.onWake?.();
+        this.onClientId?.();
       })
       // The connection broke again: the next one starts over.
       .catch(() => undefined);
