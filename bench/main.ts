@@ -24,7 +24,7 @@ for (const kind of values.broker) {
     console.log("SKIPPED: RabbitMQ is not installed");
     continue;
   }
-  const redis = await startRedis();
+  const redis = await startRedis(["--appendonly", "no"]);
   const broker = kind === "redis" ? redis : await startRabbit();
   const arena: Arena = {
     kind,

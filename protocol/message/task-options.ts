@@ -1,11 +1,19 @@
 import { DateTime, isoFormat } from "../python/datetime.ts";
 import { isoFormatIn } from "../python/timezone.ts";
 
-/** What a caller decides about one task message; the fields are those of `celery/app/amqp.py as_task_v2`. */
-export interface TaskOptions {
+/** What is another one in each message of a task. */
+export interface TaskCall {
   taskId: string;
   args?: readonly unknown[];
   kwargs?: Record<string, unknown>;
+  /** The task's own id unless given. */
+  rootId?: string | null;
+  parentId?: string | null;
+  now: Date;
+}
+
+/** How a task is sent; the fields are those of `celery/app/amqp.py as_task_v2`. */
+export interface TaskOptions {
   /** Seconds from `now`. */
   countdown?: number | null;
   /** Text goes out as it is. */
@@ -24,8 +32,6 @@ export interface TaskOptions {
   timeLimit?: number | null;
   /** Seconds. */
   softTimeLimit?: number | null;
-  rootId?: string | null;
-  parentId?: string | null;
   shadow?: string | null;
   ignoreResult?: boolean | null;
   argsrepr?: string | null;
@@ -35,7 +41,6 @@ export interface TaskOptions {
   replacedTaskNesting?: number;
   /** Who sends: `gen<pid>@<host>`. */
   origin: string;
-  now: Date;
   /** IANA name; `UTC` when left out. */
   timeZone?: string;
   /** How deep the reprs show, `taskReprMaxlevels`. */
@@ -49,12 +54,12 @@ const INT_MIN = -2_147_483_648;
  * The `eta` header: a countdown counts, anything else is told as it is.
  * @throws RangeError for a countdown that no clock holds
  */
-export function etaHeader({ countdown, eta, now, timeZone }: TaskOptions): string | null {
+export function etaHeader({ countdown, eta, timeZone }: TaskOptions, now: Date): string | null {
   return countdown ? after(now, countdown, "countdown", timeZone) : isoText(eta);
 }
 
 /** @throws RangeError for seconds that no clock holds */
-export function expiresHeader({ expires, now, timeZone }: TaskOptions): string | null {
+export function expiresHeader({ expires, timeZone }: TaskOptions, now: Date): string | null {
   return typeof expires === "number" ? after(now, expires, "expires", timeZone) : isoText(expires);
 }
 

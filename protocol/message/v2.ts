@@ -1,7 +1,7 @@
 import { argsRepr, saferepr } from "../python/saferepr.ts";
 import type { Embed, TaskBody } from "./embed.ts";
 import type { TaskHeaders } from "./headers.ts";
-import { etaHeader, expiresHeader, type TaskOptions } from "./task-options.ts";
+import { etaHeader, expiresHeader, type TaskCall, type TaskOptions } from "./task-options.ts";
 
 /** Longest `argsrepr` and `kwargsrepr`, in characters. */
 const REPR_MAX_SIZE = 1024;
@@ -19,9 +19,8 @@ export interface TaskMessageV2 {
  *
  * @throws RangeError for a countdown or expiry out of range
  */
-export function asTaskV2(name: string, options: TaskOptions): TaskMessageV2 {
-  const args = options.args ? [...options.args] : [];
-  const kwargs = options.kwargs ?? {};
+export function asTaskV2(name: string, call: TaskCall, options: TaskOptions): TaskMessageV2 {
+  const { taskId, args = [], kwargs = {}, now } = call;
   const levels = options.reprMaxLevels ?? 3;
   const embed: Embed = {
     callbacks: options.callbacks ?? null,
@@ -33,16 +32,16 @@ export function asTaskV2(name: string, options: TaskOptions): TaskMessageV2 {
     headers: {
       lang: "py",
       task: name,
-      id: options.taskId,
+      id: taskId,
       shadow: options.shadow ?? null,
-      eta: etaHeader(options),
-      expires: expiresHeader(options),
+      eta: etaHeader(options, now),
+      expires: expiresHeader(options, now),
       group: options.groupId ?? null,
       group_index: options.groupIndex ?? null,
       retries: options.retries ?? 0,
       timelimit: [options.timeLimit ?? null, options.softTimeLimit ?? null],
-      root_id: options.rootId || options.taskId,
-      parent_id: options.parentId ?? null,
+      root_id: call.rootId || taskId,
+      parent_id: call.parentId ?? null,
       argsrepr: options.argsrepr ?? argsRepr(args, REPR_MAX_SIZE, levels),
       kwargsrepr: options.kwargsrepr ?? saferepr(kwargs, REPR_MAX_SIZE, levels),
       origin: options.origin,
@@ -51,7 +50,7 @@ export function asTaskV2(name: string, options: TaskOptions): TaskMessageV2 {
       stamped_headers: options.stampedHeaders ?? null,
       stamps: options.stamps ?? {},
     },
-    properties: { correlation_id: options.taskId, reply_to: options.replyTo ?? "" },
-    body: [args, kwargs, embed],
+    properties: { correlation_id: taskId, reply_to: options.replyTo ?? "" },
+    body: [args as unknown[], kwargs, embed],
   };
 }

@@ -1,6 +1,6 @@
 import { DecodeError } from "../errors.ts";
 import { isMapping } from "../message/headers.ts";
-import type { MessageProperties } from "../message/message.ts";
+import type { Message, MessageProperties } from "../message/message.ts";
 import { loads, loadsForward } from "../serialization/json-reader.ts";
 import { dumpString, dumps } from "../serialization/json-writer.ts";
 
@@ -24,30 +24,35 @@ export interface EnvelopeProperties extends MessageProperties {
   delivery_info: { exchange: string; routing_key: string; redelivered?: boolean };
 }
 
-/** The text of an envelope, its keys in kombu's order. */
-export function dumpEnvelope({ body, contentEncoding, contentType, headers, properties }: Envelope): string {
-  const text = properties.body_encoding === "base64" ? `"${body}"` : dumpString(body);
-  return `{"body": ${text}, "content-encoding": ${dumpString(contentEncoding)}, "content-type": ${dumpString(contentType)}, "headers": ${dumps(headers)}, "properties": ${dumps(properties)}}`;
+/** How a virtual transport delivers a message. */
+export interface VirtualDeliveryInfo {
+  /** Unique among all deliveries. */
+  deliveryTag: string;
+  exchange: string;
+  routingKey: string;
+  bodyEncoding: "base64" | null;
 }
 
 /**
- * Properties in the order in which kombu writes them.
- *
- * @param properties what the sender gave: correlation id, reply queue, expiration
+ * The text of an envelope, its keys in kombu's order.
+ * @param message its body already in the body encoding
  */
-export function envelopeProperties(
-  properties: MessageProperties,
-  deliveryTag: string,
-  route: { exchange: string; routingKey: string },
-  bodyEncoding: "base64" | null = "base64",
-): EnvelopeProperties {
-  const all: Record<string, unknown> = {};
-  for (const name in properties) if (name !== "priority") all[name] = properties[name];
-  all.delivery_info = { exchange: route.exchange, routing_key: route.routingKey };
-  all.priority = properties.priority ?? 0;
-  all.body_encoding = bodyEncoding;
-  all.delivery_tag = deliveryTag;
-  return all as EnvelopeProperties;
+export function dumpEnvelope(message: Omit<Message, "body"> & { body: string }, info: VirtualDeliveryInfo): string {
+  const { body, contentEncoding, contentType, headers, properties } = message;
+  const text = info.bodyEncoding === "base64" ? `"${body}"` : dumpString(body);
+  return `{"body": ${text}, "content-encoding": ${dumpString(contentEncoding)}, "content-type": ${dumpString(contentType)}, "headers": ${dumps(headers)}, "properties": ${dumpProperties(properties, info)}}`;
+}
+
+/** The sender's properties, then what the transport adds: written at once, without an object in between. */
+function dumpProperties(properties: MessageProperties, info: VirtualDeliveryInfo): string {
+  let sent = "";
+  for (const name in properties) {
+    if (name !== "priority" && properties[name] !== undefined) {
+      sent += `${dumpString(name)}: ${dumps(properties[name])}, `;
+    }
+  }
+  const { exchange, routingKey, bodyEncoding, deliveryTag } = info;
+  return `{${sent}"delivery_info": {"exchange": ${dumpString(exchange)}, "routing_key": ${dumpString(routingKey)}}, "priority": ${dumps(properties.priority ?? 0)}, "body_encoding": ${dumps(bodyEncoding)}, "delivery_tag": ${dumpString(deliveryTag)}}`;
 }
 
 /**

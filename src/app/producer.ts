@@ -1,27 +1,29 @@
 import { randomUUID } from "node:crypto";
-import type { Message, MessageProperties } from "../../protocol/message/message.ts";
-import type { TaskOptions } from "../../protocol/message/task-options.ts";
-import { asTaskV2 } from "../../protocol/message/v2.ts";
-import { DateTime, parseIsoTime } from "../../protocol/python/datetime.ts";
+import type { Message } from "../../protocol/message/message.ts";
+import { asTaskV2, type TaskMessageV2 } from "../../protocol/message/v2.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { Queue, Route } from "../../protocol/transport/entities.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { compress } from "../compression.ts";
 import { OperationalError } from "./errors.ts";
-import type { RoutedOptions, Router } from "./router.ts";
-import type { RetryPolicy, Settings } from "./settings.ts";
+import type { Router } from "./router.ts";
+import {
+  messageProperties,
+  type PublishPolicy,
+  publishPolicy,
+  type SenderIdentity,
+  type SendPlan,
+  sendPlan,
+} from "./send-plan.ts";
+import type { Settings } from "./settings.ts";
 import type { RunningTask } from "./task-request.ts";
 
 /** What a producer needs of its application. */
-export interface ProducerContext {
+export interface ProducerContext extends SenderIdentity {
   readonly settings: Settings;
   readonly serializers: SerializerRegistry;
   readonly router: Router;
-  /** `gen<pid>@<host>`. */
-  readonly origin: string;
-  /** This process's reply address, sent whether or not anybody replies. */
-  readonly replyTo: string;
   broker(): Promise<Broker>;
   backend(): Promise<ResultBackend>;
   running(): RunningTask | undefined;
@@ -36,32 +38,13 @@ export interface SentTask {
   ignored: boolean;
 }
 
-/** Wire options that make the message, and are no properties of it. */
-const CONSUMED = new Set([
-  ...[
-    "task_id",
-    "args",
-    "kwargs",
-    "countdown",
-    "eta",
-    "expires",
-    "group_id",
-    "group_index",
-    "retries",
-    "chord",
-    "chain",
-  ],
-  ...["link", "link_error", "reply_to", "time_limit", "soft_time_limit", "root_id", "parent_id", "shadow", "origin"],
-  ...["ignore_result", "argsrepr", "kwargsrepr", "stamped_headers", "stamps", "replaced_task_nesting", "add_to_parent"],
-  ...["queue", "exchange", "exchange_type", "routing_key", "serializer", "compression", "headers", "delivery_mode"],
-  ...["retry", "retry_policy", "timeout", "confirm_timeout", "priority", "mandatory", "immutable", "task_type"],
-]);
-
 /** Makes task messages and publishes them. Mirrors `celery/app/base.py send_task` and `celery/app/amqp.py`. */
 export class Producer {
   readonly #context: ProducerContext;
   /** Queues that were declared: the broker declares them again by itself when it has to. */
   readonly #declared = new WeakSet<Queue>();
+  /** By the options that they were made of. */
+  readonly #plans = new WeakMap<object, SendPlan>();
   /** Kept once they are there: asking for them costs a turn each time. */
   #broker: Broker | undefined;
   #backend: ResultBackend | undefined;
@@ -73,7 +56,8 @@ export class Producer {
   /**
    * Sends a task. Resolves when the broker has it.
    *
-   * @param options under the wire's names; those of a registered task are already among them
+   * @param options under the wire's names; those of a registered task are already among them. Frozen ones are taken to
+   *   be the same for every call, and are read once.
    * @throws EncodeError, QueueNotFound, OperationalError after the retries of the policy
    */
   async sendTask(
@@ -82,43 +66,44 @@ export class Producer {
     kwargs: Record<string, unknown>,
     options: Record<string, unknown>,
   ): Promise<SentTask> {
-    const { settings, router } = this.#context;
-    const routed = router.route(options, name, args, kwargs);
+    const plan = this.#plan(options, name, args, kwargs);
     const running = this.#context.running();
-    const task = asTaskV2(name, this.#taskOptions(args, kwargs, routed, running));
-    const queue = routed.queue as Queue;
-    const route = routeOf(routed, queue);
-    const ignored = routed.ignore_result === true;
-    if (!ignored) {
+    const call = {
+      taskId: plan.taskId ?? randomUUID(),
+      args,
+      kwargs,
+      rootId: plan.rootId ?? running?.request.rootId ?? null,
+      parentId: plan.parentId ?? running?.request.id ?? null,
+      now: new Date(),
+    };
+    const task = asTaskV2(name, call, plan.task);
+    if (!plan.ignored) {
       this.#backend ??= await this.#context.backend();
       if (this.#backend.prepare) await this.#backend.prepare();
     }
-    const plain = this.#message(task, routed, queue, running);
-    const method = text(routed.compression) ?? settings.taskCompression;
-    const message = method ? await compressed(plain, method) : plain;
-    await this.publish(message, route, queue, routed);
-    if (settings.taskSendSentEvent) await this.#sentEvent(task.headers, route, queue);
-    return { id: task.headers.id, ignored };
+    const plain = this.#message(task, plan, running);
+    const message = plan.compression ? await compressed(plain, plan.compression) : plain;
+    await this.#publish(message, plan.route, plan.queue, plan.publishing);
+    if (this.#context.settings.taskSendSentEvent) await this.#sentEvent(task.headers, plan.route, plan.queue);
+    return { id: task.headers.id, ignored: plan.ignored };
   }
 
   /**
    * Publishes a message with the retries that the policy allows, within the time that publishing may take.
+   * @param options `timeout` in seconds, `retry`, `retry_policy`
    * @throws OperationalError
    */
-  async publish(
+  publish(message: Message, route: Route, queue: Queue | null, options: Record<string, unknown> = {}): Promise<void> {
+    return this.#publish(message, route, queue, publishPolicy(options, this.#context.settings));
+  }
+
+  async #publish(
     message: Message,
     route: Route,
     queue: Queue | null,
-    options: Record<string, unknown> = {},
+    { timeoutMs, retries, policy }: PublishPolicy,
   ): Promise<void> {
-    const { settings } = this.#context;
-    const timeoutMs = typeof options.timeout === "number" ? options.timeout * 1000 : settings.taskPublishTimeoutMs;
     const deadline = Date.now() + timeoutMs;
-    const policy = {
-      ...settings.taskPublishRetryPolicy,
-      ...(options.retry_policy as Partial<RetryPolicy> | undefined),
-    };
-    const retries = (options.retry ?? settings.taskPublishRetry) ? (policy.max_retries ?? Number.POSITIVE_INFINITY) : 0;
     for (let attempt = 0; ; attempt++) {
       try {
         this.#broker ??= await this.#context.broker();
@@ -135,75 +120,37 @@ export class Producer {
     }
   }
 
+  #plan(
+    options: Record<string, unknown>,
+    name: string,
+    args: readonly unknown[],
+    kwargs: Record<string, unknown>,
+  ): SendPlan {
+    const known = this.#plans.get(options);
+    if (known) return known;
+    const { settings, router } = this.#context;
+    const plan = sendPlan(router.route(options, name, args, kwargs), settings, this.#context);
+    if (router.isTrivial && Object.isFrozen(options)) this.#plans.set(options, plan);
+    return plan;
+  }
+
   async #declare(broker: Broker, queue: Queue): Promise<void> {
     await broker.declare(queue);
     this.#declared.add(queue);
   }
 
-  #taskOptions(
-    args: readonly unknown[],
-    kwargs: Record<string, unknown>,
-    options: RoutedOptions,
-    running: RunningTask | undefined,
-  ): TaskOptions {
-    const { settings, origin, replyTo } = this.#context;
-    return {
-      taskId: text(options.task_id) ?? randomUUID(),
-      args,
-      kwargs,
-      countdown: number(options.countdown),
-      eta: moment(options.eta),
-      expires: typeof options.expires === "number" ? options.expires : moment(options.expires),
-      groupId: text(options.group_id),
-      groupIndex: number(options.group_index),
-      retries: number(options.retries) ?? 0,
-      chord: options.chord ?? null,
-      callbacks: list(options.link),
-      errbacks: list(options.link_error),
-      chain: list(options.chain),
-      replyTo: text(options.reply_to) ?? replyTo,
-      timeLimit: number(options.time_limit),
-      softTimeLimit: number(options.soft_time_limit),
-      rootId: text(options.root_id) ?? running?.request.rootId ?? null,
-      parentId: text(options.parent_id) ?? running?.request.id ?? null,
-      shadow: text(options.shadow),
-      ignoreResult: typeof options.ignore_result === "boolean" ? options.ignore_result : null,
-      argsrepr: text(options.argsrepr),
-      kwargsrepr: text(options.kwargsrepr),
-      stampedHeaders: Array.isArray(options.stamped_headers) ? options.stamped_headers : null,
-      stamps: stampsOf(options),
-      replacedTaskNesting: number(options.replaced_task_nesting) ?? 0,
-      origin: text(options.origin) ?? origin,
-      now: new Date(),
-      timeZone: settings.timezone ?? "UTC",
-      reprMaxLevels: settings.taskReprMaxlevels,
-    };
+  #message(task: TaskMessageV2, plan: SendPlan, running: RunningTask | undefined): Message {
+    const { body, contentType, contentEncoding } = this.#context.serializers.encode(task.body, plan.serializer);
+    const headers = plan.headers ? { ...task.headers, ...plan.headers } : task.headers;
+    const properties = messageProperties(plan, task.properties, this.#priority(plan, running));
+    return { body, contentType, contentEncoding, headers: headers as Message["headers"], properties };
   }
 
-  #message(
-    task: ReturnType<typeof asTaskV2>,
-    options: RoutedOptions,
-    queue: Queue,
-    running: RunningTask | undefined,
-  ): Message {
-    const { settings, serializers } = this.#context;
-    const { body, contentType, contentEncoding } = serializers.encode(
-      task.body,
-      text(options.serializer) ?? settings.taskSerializer,
-    );
-    const headers = options.headers
-      ? { ...task.headers, ...(options.headers as Record<string, unknown>) }
-      : task.headers;
-    const properties: MessageProperties = task.properties;
-    addOthers(properties, options);
-    properties.delivery_mode = deliveryMode(
-      options.delivery_mode ?? queue.exchange.deliveryMode ?? settings.taskDefaultDeliveryMode,
-    );
-    const expires = expiration(options.expires);
-    if (expires !== null) properties.expiration = expires;
-    const level = priority(options, settings.taskInheritParentPriority ? running : undefined);
-    if (level !== null) properties.priority = level;
-    return { body, contentType, contentEncoding, headers, properties };
+  /** 0 unless told otherwise; none for a task that is registered and sent to a queue by name, as Celery has it. */
+  #priority({ priority }: SendPlan, running: RunningTask | undefined): number | null {
+    if (priority !== undefined) return priority;
+    const inherited = this.#context.settings.taskInheritParentPriority ? running : undefined;
+    return inherited?.request.deliveryInfo.priority ?? 0;
   }
 
   async #sentEvent(headers: ReturnType<typeof asTaskV2>["headers"], route: Route, queue: Queue): Promise<void> {
@@ -224,72 +171,7 @@ export class Producer {
   }
 }
 
-/**
- * A direct exchange is never published to by name: the default exchange reaches the queue as well.
- * Mirrors `celery/app/amqp.py send_task_message`.
- */
-function routeOf(options: RoutedOptions, queue: Queue): Route {
-  const exchange = text(options.exchange);
-  const routingKey = text(options.routing_key);
-  const type = text(options.exchange_type) ?? queue.exchange.type;
-  if ((!exchange || !routingKey) && type === "direct") return { exchange: "", routingKey: queue.name };
-  return { exchange: exchange ?? queue.exchange.name, routingKey: routingKey ?? queue.routingKey };
-}
-
 async function compressed(message: Message, method: string): Promise<Message> {
   const { body, contentType: compression } = await compress(message.body, method);
   return { ...message, body, headers: { ...message.headers, compression } };
-}
-
-/** Options that are none of Celery's are properties of the message, but for stamps. */
-function addOthers(properties: MessageProperties, options: RoutedOptions): void {
-  const stamped = Array.isArray(options.stamped_headers) ? options.stamped_headers : [];
-  for (const name in options) {
-    const value = options[name];
-    if (value !== undefined && value !== null && !CONSUMED.has(name) && !stamped.includes(name))
-      properties[name] = value;
-  }
-}
-
-function stampsOf(options: RoutedOptions): Record<string, unknown> {
-  const stamped = Array.isArray(options.stamped_headers) ? options.stamped_headers : [];
-  return Object.fromEntries(stamped.map((name: string) => [name, options[name]]));
-}
-
-/** How long the broker keeps the message, in milliseconds as text; "0" when it is too late already. */
-function expiration(expires: unknown): string | null {
-  if (expires === undefined || expires === null) return null;
-  if (typeof expires === "number") return String(Math.max(0, Math.trunc(expires * 1000)));
-  const moment = expires instanceof Date ? expires.getTime() : parseIsoTime(String(expires));
-  return String(Math.max(0, moment - Date.now()));
-}
-
-/** 0 unless told otherwise; none for a task that is registered and sent to a queue by name, as Celery has it. */
-function priority(options: RoutedOptions, running: RunningTask | undefined): number | null {
-  const own = "priority" in options ? options.priority : (running?.request.deliveryInfo.priority ?? 0);
-  return typeof own === "number" ? own : null;
-}
-
-function deliveryMode(mode: unknown): number {
-  return mode === 1 || mode === "transient" ? 1 : 2;
-}
-
-/** Options may come off the wire, where whoever sent them may have put anything. */
-function text(value: unknown): string | null {
-  return typeof value === "string" && value !== "" ? value : null;
-}
-
-function number(value: unknown): number | null {
-  return value === undefined || value === null ? null : Number(value);
-}
-
-function list(value: unknown): readonly unknown[] | null {
-  if (value === undefined || value === null) return null;
-  return Array.isArray(value) ? value : [value];
-}
-
-function moment(value: unknown): Date | string | null {
-  if (value instanceof Date) return value;
-  if (typeof value === "string") return value;
-  return value === undefined || value === null ? null : new DateTime(Number(value) * 1000);
 }

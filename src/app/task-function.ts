@@ -29,11 +29,12 @@ export function taskFunction(
   context: TaskFunctionContext,
 ): Task {
   const definition = isDefinition(target) ? target : undefined;
-  const defaults = isDefinition(target) ? {} : target;
+  const defaults = Object.freeze(isDefinition(target) ? {} : target);
   const data = (call: Call, immutable = false): SignatureData =>
     signature(name, call.args, { ...call.kwargs }, { ...defaults }, immutable);
   const call = (args: readonly unknown[]): Call => asCall(definition, args);
-  const send = (sent: Call, options: SendOptions): Promise<AsyncResult> => {
+  const send = (sent: Call, options?: SendOptions): Promise<AsyncResult> => {
+    if (!options) return context.canvas.send(name, sent.args, sent.kwargs, defaults);
     const kwargs = options.kwargs ? { ...sent.kwargs, ...options.kwargs } : sent.kwargs;
     return context.canvas.send(name, sent.args, kwargs, { ...defaults, ...wireOptions(options) });
   };
@@ -45,7 +46,7 @@ export function taskFunction(
     return definition.call(await definition.bind(positional, kwargs), context.selfInPlace(definition));
   };
   const methods = {
-    delay: (...args: unknown[]) => send(call(args), {}),
+    delay: (...args: unknown[]) => send(call(args)),
     applyAsync: (args: unknown = [], options: SendOptions = {}) =>
       send(Array.isArray(args) ? { args, kwargs: {} } : call([args]), options),
     s: (...args: unknown[]) => made(data(call(args))),

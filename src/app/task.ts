@@ -144,8 +144,11 @@ export class TaskDefinition {
   readonly softTimeLimit: number | null;
   readonly sendEvents: boolean;
   readonly resultreprMaxsize: number;
-  /** Under the wire's names; an absent priority is there as null, which makes a difference to how it is routed. */
-  readonly executionOptions: Record<string, unknown>;
+  /**
+   * What it is sent with where a call says nothing else, under the wire's names and frozen; an absent priority is there
+   * as null, which makes a difference to how it is routed.
+   */
+  readonly sendOptions: Readonly<Record<string, unknown>>;
   readonly #contract: Contract | undefined;
   readonly #shortName: string;
   #parameters: readonly Parameter[] | undefined | null = null;
@@ -181,10 +184,11 @@ export class TaskDefinition {
     this.sendEvents = options.sendEvents ?? true;
     this.resultreprMaxsize = options.resultreprMaxsize ?? 1024;
     const own = Object.fromEntries(EXECUTION_OPTIONS.map((name) => [name, options[name]]));
-    this.executionOptions = {
+    this.sendOptions = Object.freeze({
+      ignore_result: this.ignoreResult,
       priority: settings.taskDefaultPriority,
       ...wireOptions(own as SendOptions),
-    };
+    });
     this.#shortName = options.name.slice(options.name.lastIndexOf(".") + 1);
     this.#contract = options.params && new Contract(this.#shortName, options.params);
   }
@@ -198,8 +202,8 @@ export class TaskDefinition {
    * The arguments to call the handler with, but for `self`.
    * @throws TypeError in Python's wording when the call does not fit; ValidationError when the contract refuses it
    */
-  async bind(args: readonly unknown[], kwargs: Record<string, unknown>): Promise<unknown[]> {
-    if (this.#contract) return [await this.#contract.bind(args, kwargs)];
+  bind(args: readonly unknown[], kwargs: Record<string, unknown>): unknown[] | Promise<unknown[]> {
+    if (this.#contract) return this.#contract.bind(args, kwargs).then((params) => [params]);
     if (this.#parameters === null) this.#parameters = this.#readParameters();
     return bindArguments(this.#shortName, this.#parameters, args, kwargs);
   }

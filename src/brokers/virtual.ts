@@ -1,6 +1,6 @@
 import type { Message } from "../../protocol/message/message.ts";
 import type { Route } from "../../protocol/transport/entities.ts";
-import { dumpEnvelope, type Envelope, envelopeProperties } from "../../protocol/transport/virtual.ts";
+import { dumpEnvelope, type Envelope } from "../../protocol/transport/virtual.ts";
 import { asBuffer } from "../buffer.ts";
 import type { Delivery } from "./broker.ts";
 
@@ -50,13 +50,12 @@ export function envelopeText(
   tag: string,
   bodyEncoding: "base64" | null = "base64",
 ): string {
-  return dumpEnvelope({
-    body: asBuffer(message.body).toString(bodyEncoding ?? "utf8"),
-    contentType: message.contentType,
-    contentEncoding: message.contentEncoding,
-    headers: message.headers,
-    properties: envelopeProperties(message.properties, tag, route, bodyEncoding),
-  });
+  const { headers, properties, contentType, contentEncoding } = message;
+  const body = asBuffer(message.body).toString(bodyEncoding ?? "utf8");
+  return dumpEnvelope(
+    { body, headers, properties, contentType, contentEncoding },
+    { ...route, deliveryTag: tag, bodyEncoding },
+  );
 }
 
 function messageOf({ body, contentType, contentEncoding, headers, properties }: Envelope): Message {
