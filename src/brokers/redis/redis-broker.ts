@@ -83,7 +83,7 @@ export class RedisBroker implements Broker {
 
   async declare(queue: Queue): Promise<void> {
     if (this.#queues.has(queue.name)) return;
-    await this.#bindings.bind(await this.#whenReady(this.#timeoutMs), queue);
+    await this.#attempt(`declaring ${queue.name}`, (redis) => this.#bindings.bind(redis, queue));
     this.#queues.set(queue.name, queue);
   }
 
@@ -123,26 +123,29 @@ export class RedisBroker implements Broker {
   }
 
   async purge(queue: string): Promise<number> {
-    const redis = await this.#whenReady(this.#timeoutMs);
     const lists = this.#names.lists(queue);
-    const pipeline = redis.multi();
-    for (const list of lists) pipeline.llen(list);
-    pipeline.del(...lists);
-    const replies = (await pipeline.exec()) ?? [];
+    const replies = await this.#attempt(`purging ${queue}`, async (redis) => {
+      const pipeline = redis.multi();
+      for (const list of lists) pipeline.llen(list);
+      pipeline.del(...lists);
+      return (await pipeline.exec()) ?? [];
+    });
     return replies.slice(0, lists.length).reduce((sum, [, length]) => sum + Number(length), 0);
   }
 
   async size(queue: string): Promise<number> {
-    const redis = await this.#whenReady(this.#timeoutMs);
-    const lengths = await Promise.all(this.#names.lists(queue).map((list) => redis.llen(list)));
+    const lengths = await this.#attempt(`asking for the size of ${queue}`, (redis) =>
+      Promise.all(this.#names.lists(queue).map((list) => redis.llen(list))),
+    );
     return lengths.reduce((sum, length) => sum + length, 0);
   }
 
   async deleteQueue(queue: Queue): Promise<void> {
-    const redis = await this.#whenReady(this.#timeoutMs);
-    this.#queues.delete(queue.name);
-    await this.#bindings.unbind(redis, queue);
-    await redis.del(...this.#names.lists(queue.name));
+    await this.#attempt(`deleting ${queue.name}`, async (redis) => {
+      this.#queues.delete(queue.name);
+      await this.#bindings.unbind(redis, queue);
+      await redis.del(...this.#names.lists(queue.name));
+    });
   }
 
   async close(timeoutMs = 5000): Promise<void> {
@@ -166,6 +169,24 @@ export class RedisBroker implements Broker {
   async #whenReady(timeoutMs: number): Promise<ScriptedRedis> {
     if (!this.#client.ready) await this.#client.whenReady(timeoutMs);
     return this.#scripted as ScriptedRedis;
+  }
+
+  /**
+   * Runs commands. A connection may be lost and not yet known to be: what the driver then says becomes an
+   * OperationalError, after which the caller's retry policy tries again.
+   */
+  async #attempt<T>(
+    what: string,
+    commands: (redis: ScriptedRedis) => Promise<T>,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<T> {
+    const redis = await this.#whenReady(timeoutMs);
+    try {
+      return await commands(redis);
+    } catch (error) {
+      if (error instanceof OperationalError) throw error;
+      throw new OperationalError(`${what}: ${(error as Error).message}`, { cause: error });
+    }
   }
 
   #onReady(redis: Redis): void {
@@ -218,14 +239,15 @@ export class RedisBroker implements Broker {
   }
 
   async #route({ exchange, routingKey }: Route, text: string, priority: number, timeoutMs: number): Promise<void> {
+    const what = `publishing to ${exchange}`;
     if (this.#bindings.isFanout(exchange)) {
-      const redis = await this.#whenReady(timeoutMs);
-      await redis.publish(this.#names.channel(exchange, routingKey), text).catch((error: Error) => {
-        throw new OperationalError(`publishing to ${exchange}: ${error.message}`, { cause: error });
-      });
+      const channel = this.#names.channel(exchange, routingKey);
+      await this.#attempt(what, (redis) => redis.publish(channel, text), timeoutMs);
       return;
     }
-    const queues = await this.#bindings.lookup(await this.#whenReady(timeoutMs), exchange, routingKey);
+    const lookup = (redis: ScriptedRedis): Promise<ReadonlySet<string>> =>
+      this.#bindings.lookup(redis, exchange, routingKey);
+    const queues = await this.#attempt(what, lookup, timeoutMs);
     await Promise.all(Array.from(queues, (queue) => this.#push(queue, text, priority, timeoutMs)));
   }
 
