@@ -2,6 +2,8 @@ import { ImproperlyConfigured } from "./app/errors.ts";
 import type { BackendOptions, ResultBackend } from "./backends/backend.ts";
 import type { Broker, BrokerOptions } from "./brokers/broker.ts";
 import { maskedUrl } from "./masked-url.ts";
+import { AsyncPool } from "./pools/async.ts";
+import type { Pool } from "./pools/pool.ts";
 
 /** Makes an adapter; its driver is loaded only when it is asked for. */
 type BrokerFactory = (options: BrokerOptions) => Promise<Broker>;
@@ -66,6 +68,19 @@ export function createBackend(options: BackendOptions): Promise<ResultBackend> {
   const factory = BACKENDS[schemeOf(options.url)];
   if (!factory) throw unknownScheme("resultBackend", options.url, BACKENDS);
   return factory(options);
+}
+
+/**
+ * The pool of that name. `prefork`, Celery's own default, is `async` here.
+ *
+ * @param limit how many jobs run at a time
+ * @throws ImproperlyConfigured for a name that is none
+ */
+export function createPool(name: string, limit: number): Pool {
+  if (name !== "async" && name !== "prefork") {
+    throw new ImproperlyConfigured(`pool cannot be ${JSON.stringify(name)}: the only pool so far is async`);
+  }
+  return new AsyncPool(limit);
 }
 
 /** What stands before `://`, or the whole for a name like `disabled` or `rpc`. */

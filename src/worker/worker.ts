@@ -1,12 +1,12 @@
 import { availableParallelism } from "node:os";
 import type { Queue } from "../../protocol/transport/entities.ts";
+import { createPool } from "../adapters.ts";
 import { ImproperlyConfigured, OperationalError, TaskRevokedError, Terminated } from "../app/errors.ts";
 import { nodename } from "../app/nodename.ts";
 import type { Settings } from "../app/settings.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
-import { AsyncPool } from "../pools/async.ts";
 import type { Pool } from "../pools/pool.ts";
 import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
@@ -70,10 +70,6 @@ export class Worker {
   /** @throws ImproperlyConfigured, QueueNotFound */
   constructor(context: WorkerContext, options: WorkerOptions) {
     const { settings } = context;
-    const pool = options.pool ?? settings.workerPool;
-    if (pool !== "async" && pool !== "prefork") {
-      throw new ImproperlyConfigured(`pool cannot be ${JSON.stringify(pool)}: the only pool so far is async`);
-    }
     const concurrency = options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * 10;
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new ImproperlyConfigured(`concurrency cannot be ${concurrency}: it is a whole number from 1 up`);
@@ -81,7 +77,7 @@ export class Worker {
     this.hostname = nodename(options.hostname);
     this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
     this.#options = options;
-    this.#pool = new AsyncPool(concurrency);
+    this.#pool = createPool(options.pool ?? settings.workerPool, concurrency);
     const names = options.queues?.length ? options.queues : context.queues.consumeFrom;
     const wanted = names.filter((name) => !options.excludeQueues?.includes(name));
     this.#queues = wanted.map((name) => context.queues.get(name));
