@@ -1,4 +1,4 @@
-import { CeleryError } from "../app/errors.ts";
+import { CeleryError } from "../index.ts";
 import { EX_FAILURE, EX_USAGE } from "./exit-codes.ts";
 
 /** A wrong command line: shown as one line, without a stack. */

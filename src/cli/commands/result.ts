@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { dumps } from "../../../protocol/serialization/json-writer.ts";
-import { TaskError } from "../../app/errors.ts";
+import { TaskError } from "../../index.ts";
 import { commandContext, type GlobalOptions } from "../context.ts";
 import { CommandFailure } from "../errors.ts";
 import { seconds } from "../values.ts";
