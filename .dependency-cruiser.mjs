@@ -1,5 +1,10 @@
-/** The import rules of ARCHITECTURE.md. A planted breach of each is kept under test/lint/, and must be found. */
-const within = (...folders) => folders.map((folder) => `^${folder}`);
+/** The import rules of ARCHITECTURE.md. test/lint/ plants a breach of each, and wants it found. */
+
+/** An installed package, here or in a folder above. */
+const packages = (names) => `(?:^|/)node_modules/(?:${names})/`;
+
+/** The files beside the adapters that each of them may use. */
+const SHARED = ["^src/brokers/(?:broker|deadline|virtual)[.]ts$", "^src/backends/(?:backend|waiters)[.]ts$"];
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {
@@ -12,39 +17,95 @@ export default {
       to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
     },
     {
-      name: "protocol-is-pure",
-      comment: "protocol/ turns bytes into values: no I/O, nothing of src/, no node: modules.",
+      name: "protocol-knows-only-itself",
+      comment: "protocol/ turns bytes into values: everything else is built on it.",
       severity: "error",
       from: { path: "^protocol/" },
-      to: { path: ["^src/", "^node:"] },
+      to: { path: "^src/" },
     },
     {
       name: "protocol-has-no-node-modules",
+      comment: "protocol/ runs wherever JavaScript does: no I/O.",
       severity: "error",
       from: { path: "^protocol/" },
       to: { dependencyTypes: ["core"] },
     },
     {
+      name: "protocol-has-one-package",
+      severity: "error",
+      from: { path: "^protocol/" },
+      to: { path: packages("(?!@msgpack/msgpack/).+") },
+    },
+    {
       name: "only-adapters-know-adapters",
       comment: "A broker, backend or pool is reached through its interface; adapters.ts alone knows which there are.",
       severity: "error",
-      from: { path: "^src/", pathNot: ["^src/adapters[.]ts$", "^src/(?:brokers|backends)/"] },
-      to: { path: ["^src/brokers/(?!broker[.]ts|deadline[.]ts)", "^src/backends/(?!backend[.]ts)"] },
+      from: { path: "^src/", pathNot: ["^src/adapters[.]ts$", "^src/(?:brokers|backends|pools)/"] },
+      to: {
+        path: "^src/(?:brokers|backends|pools)/",
+        pathNot: ["^src/brokers/broker[.]ts$", "^src/backends/backend[.]ts$", "^src/pools/pool[.]ts$"],
+      },
+    },
+    {
+      name: "adapters-load-when-asked-for",
+      comment: "Whoever uses Redis does not load RabbitMQ's driver.",
+      severity: "error",
+      from: { path: "^src/adapters[.]ts$" },
+      to: { path: "^src/(?:brokers|backends)/", dependencyTypesNot: ["dynamic-import", "type-only"] },
     },
     {
       name: "adapters-do-not-know-each-other",
       severity: "error",
-      from: { path: "^src/(?:brokers|backends)/([^/]+)/" },
-      to: {
-        path: "^src/(?:brokers|backends)/[^/]+/",
-        pathNot: ["^src/(?:brokers|backends)/$1/"],
-      },
+      from: { path: "^src/(brokers|backends|pools)/([^/]+?)(?:[.]ts$|/)" },
+      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED, "^src/pools/pool[.]ts$"] },
+    },
+    {
+      name: "adapters-keep-to-their-kind",
+      comment: "A broker knows no backend and no pool, and so on; rpc:// reaches the broker through its interface.",
+      severity: "error",
+      from: { path: "^src/(brokers|backends|pools)/" },
+      to: { path: "^src/(?:brokers|backends|pools)/", pathNot: ["^src/$1/", "^src/brokers/broker[.]ts$"] },
     },
     {
       name: "adapters-do-not-know-the-application",
       severity: "error",
-      from: { path: "^src/(?:brokers|backends|redis)/" },
-      to: { path: "^src/(?:app|worker|control|events|cli|pools)/", pathNot: "^src/app/errors[.]ts$" },
+      from: { path: "^src/(?:brokers|backends|pools|redis)/" },
+      to: {
+        path: "^src/(?:(?:app|worker|control|events|cli)/|adapters[.]ts$|index[.]ts$)",
+        pathNot: "^src/app/errors[.]ts$",
+      },
+    },
+    {
+      name: "amqplib-stays-in-its-adapter",
+      severity: "error",
+      from: { path: "^(?:protocol|src)/", pathNot: "^src/brokers/amqp/" },
+      to: { path: packages("amqplib|@types/amqplib") },
+    },
+    {
+      name: "ioredis-stays-in-its-adapters",
+      severity: "error",
+      from: { path: "^(?:protocol|src)/", pathNot: "^src/(?:redis|brokers/redis|backends/redis)/" },
+      to: { path: packages("ioredis") },
+    },
+    {
+      name: "pg-stays-in-its-adapter",
+      severity: "error",
+      from: { path: "^(?:protocol|src)/", pathNot: "^src/backends/database/" },
+      to: { path: packages("pg|@types/pg") },
+    },
+    {
+      name: "only-the-command-line-knows-the-index",
+      comment: "src/index.ts is the door for those outside; who is inside imports what it needs.",
+      severity: "error",
+      from: { path: "^(?:protocol|src)/", pathNot: "^src/cli/" },
+      to: { path: "^src/index[.]ts$" },
+    },
+    {
+      name: "the-command-line-comes-through-the-index",
+      comment: "What the command can do, a program can do. Its own overrides of settings are the exception.",
+      severity: "error",
+      from: { path: "^src/cli/" },
+      to: { path: "^src/", pathNot: ["^src/(?:cli/|(?:index|version|masked-url)[.]ts$)", "^src/app/overrides[.]ts$"] },
     },
     {
       name: "nobody-knows-the-command-line",
@@ -56,13 +117,14 @@ export default {
       name: "nobody-knows-the-tests",
       severity: "error",
       from: { path: "^(?:protocol|src)/" },
-      to: { path: within("test/", "interop/", "bench/", "examples/") },
+      to: { path: "^(?:test|interop|bench|examples)/" },
     },
     {
-      name: "drivers-stay-in-their-adapters",
+      name: "only-declared-packages",
+      comment: "What package.json does not list as a dependency is not there where celeriac is installed.",
       severity: "error",
-      from: { path: "^src/", pathNot: ["^src/redis/", "^src/brokers/(?:redis|amqp)/", "^src/backends/"] },
-      to: { path: "^node_modules/(?:amqplib|ioredis|pg)/", dependencyTypesNot: ["type-only"] },
+      from: { path: "^(?:protocol|src)/" },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"] },
     },
   ],
   options: {

@@ -19,6 +19,15 @@ export default defineConfig({
       {
         test: {
           ...common,
+          name: "package",
+          include: ["test/lint/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...common,
           name: "interop",
           include: ["interop/**/*.test.ts"],
           globalSetup: ["test/global-setup.ts", "test/packed.ts", "interop/global-setup.ts"],
