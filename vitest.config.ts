@@ -20,7 +20,8 @@ export default defineConfig({
         test: {
           ...common,
           name: "package",
-          include: ["test/lint/**/*.test.ts"],
+          include: ["test/package/**/*.test.ts", "test/lint/**/*.test.ts"],
+          globalSetup: ["test/package/global-setup.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
