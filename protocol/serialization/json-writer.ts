@@ -6,6 +6,19 @@ import { toTypedValue } from "./typed-values.ts";
 const PLAIN = /^[ !#-[\]-~]*$/;
 const NOT_ASCII = /[\x7f-\uffff]/g;
 
+/** The names that are in every message and result, ready to be written: a third of the cost of one. */
+const WIRE_KEYS: ReadonlyMap<string, string> = new Map(
+  [
+    "lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr origin",
+    "ignore_result replaced_task_nesting stamped_headers stamps callbacks errbacks chain chord",
+    "correlation_id reply_to delivery_mode delivery_info exchange routing_key priority body_encoding delivery_tag",
+    "status result traceback children date_done task_id exc_type exc_message exc_module",
+    "args kwargs options subtask_type immutable chord_size",
+  ]
+    .flatMap((names) => names.split(" "))
+    .map((name) => [name, `"${name}": `]),
+);
+
 /**
  * JSON exactly as Python's `json.dumps` through kombu writes it: `", "` and `": "` between the parts, everything
  * beyond ASCII escaped, `NaN` and `Infinity` bare, a `float` never without its point, typed values for dates, bytes…
@@ -81,9 +94,12 @@ function writePlain(value: Record<string, unknown>): string {
   for (const key of Object.keys(value)) {
     const item = value[key];
     if (item === undefined) continue;
-    out += `${out ? ", " : "{"}${dumpString(key)}: ${write(item)}`;
+    out +=
+      (out === "" ? "{" : ", ") +
+      (WIRE_KEYS.get(key) ?? `${dumpString(key)}: `) +
+      (item === null ? "null" : write(item));
   }
-  return out ? `${out}}` : "{}";
+  return out === "" ? "{}" : `${out}}`;
 }
 
 /** Python turns the keys of a dict into text: `1`, `1.0`, `True` and `None` are `"1"`, `"1.0"`, `"true"`, `"null"`. */
