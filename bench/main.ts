@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { rabbitFolder, startRabbit } from "../test/servers/rabbitmq.ts";
+import { canStartRabbit, startRabbit } from "../test/servers/rabbitmq.ts";
 import { startRedis } from "../test/servers/redis.ts";
 import { measureConsume } from "./measures/consume.ts";
 import type { Arena, Measured } from "./measures/contest.ts";
@@ -20,7 +20,7 @@ const { values } = parseArgs({
 
 for (const kind of values.broker) {
   if (kind !== "redis" && kind !== "amqp") throw new Error(`--broker is redis or amqp, not ${kind}`);
-  if (kind === "amqp" && !rabbitFolder()) {
+  if (kind === "amqp" && !canStartRabbit()) {
     console.log("SKIPPED: RabbitMQ is not installed");
     continue;
   }

@@ -14,7 +14,6 @@ const NO_ENGINE = 75;
 /** The services of `compose.yaml`, up for one test file and taken down with all they left. */
 export class Containers implements AsyncDisposable {
   readonly #env: NodeJS.ProcessEnv;
-  #startedEngine = false;
 
   private constructor(project: string, tarball: string) {
     this.#env = { ...process.env, COMPOSE_PROJECT_NAME: project, CELERIAC_TARBALL: tarball };
@@ -28,7 +27,6 @@ export class Containers implements AsyncDisposable {
    */
   static async up(tarball: string): Promise<Containers | undefined> {
     const containers = new Containers(`celeriac-test-${process.pid}`, tarball);
-    containers.#startedEngine = (await containers.#run("containers/engine", ["status"])).code === NO_ENGINE;
     const { code, stdout, stderr } = await containers.#run("compose", ["up", "-d"]);
     if (code === NO_ENGINE) return undefined;
     if (code !== 0) throw new Error(`interop/compose up ended with ${code}:\n${stdout}\n${stderr}`);
@@ -65,7 +63,6 @@ export class Containers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.compose("down", "--volumes", "--timeout", "3");
-    if (this.#startedEngine) await this.#run("containers/engine", ["down"]);
   }
 
   #run(script: string, args: string[]): Promise<Outcome> {

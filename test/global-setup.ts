@@ -1,5 +1,5 @@
 import type { TestProject } from "vitest/node";
-import { rabbitFolder, startRabbit } from "./servers/rabbitmq.ts";
+import { canStartRabbit, startRabbit } from "./servers/rabbitmq.ts";
 import { startRedis } from "./servers/redis.ts";
 
 declare module "vitest" {
@@ -15,7 +15,7 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const started: { stop(): Promise<void> }[] = [];
   const redisUrl = process.env.CELERIAC_TEST_REDIS_URL ?? (await startOne(startRedis, started));
-  const amqpUrl = process.env.CELERIAC_TEST_AMQP_URL ?? (rabbitFolder() ? await startOne(startRabbit, started) : "");
+  const amqpUrl = process.env.CELERIAC_TEST_AMQP_URL ?? (canStartRabbit() ? await startOne(startRabbit, started) : "");
   project.provide("redisUrl", redisUrl);
   project.provide("amqpUrl", amqpUrl);
   return async () => {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { type RabbitServer, rabbitFolder, startRabbit } from "../servers/rabbitmq.ts";
+import { canStartRabbit, type RabbitServer, startRabbit } from "../servers/rabbitmq.ts";
 import { type RedisServer, startRedis } from "../servers/redis.ts";
 import { command } from "../support/command.ts";
 
@@ -98,7 +98,7 @@ describe("a process with an application on a folder", () => {
   }));
 });
 
-describe.skipIf(!rabbitFolder())("a process with an application on RabbitMQ (needs RabbitMQ)", () => {
+describe.skipIf(!canStartRabbit())("a process with an application on RabbitMQ (needs RabbitMQ)", () => {
   let rabbit: RabbitServer;
 
   beforeAll(async () => {

@@ -1,11 +1,9 @@
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { freePort } from "./free-port.ts";
-import { type Server, ServerProcess, untilListening } from "./server.ts";
+import { containerEngine, installed, prepare } from "./program.ts";
+import { type Server, untilListening } from "./server.ts";
 
 /** A private RabbitMQ. */
 export interface RabbitServer extends Server {
@@ -17,9 +15,11 @@ export interface RabbitServer extends Server {
 /** Debian's own commands switch to the server's user; what they call can be run by anybody. */
 const FOLDERS = ["/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/rabbitmq/sbin", "/opt/homebrew/sbin"];
 
-/** Where RabbitMQ's programs are; undefined when it is not installed. */
-export function rabbitFolder(): string | undefined {
-  return FOLDERS.find((folder) => existsSync(join(folder, "rabbitmq-server")));
+const programs = (name: string): string[] => FOLDERS.map((folder) => join(folder, name));
+
+/** Whether a RabbitMQ can be started here. */
+export function canStartRabbit(): boolean {
+  return installed(programs("rabbitmq-server")) !== undefined || containerEngine() !== null;
 }
 
 /**
@@ -27,8 +27,6 @@ export function rabbitFolder(): string | undefined {
  * @param config lines of rabbitmq.conf
  */
 export async function startRabbit(config: string[] = []): Promise<RabbitServer> {
-  const programs = rabbitFolder();
-  if (!programs) throw new Error("RabbitMQ is not installed");
   const folder = await mkdtemp(join(tmpdir(), "celeriac-rabbit-"));
   const [port, distribution, mapper] = [await freePort(), await freePort(), await freePort()];
   await writeFile(join(folder, "rabbitmq.conf"), ["loopback_users = none", ...config, ""].join("\n"));
@@ -48,15 +46,10 @@ export async function startRabbit(config: string[] = []): Promise<RabbitServer> 
     RABBITMQ_PID_FILE: join(folder, "pid"),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "+S 2:2 +sbwt none",
   };
-  const server = new ServerProcess(join(programs, "rabbitmq-server"), [], env);
+  const server = await prepare({ paths: programs("rabbitmq-server"), args: [], env, image: "rabbitmq" });
   const start = async (): Promise<void> => {
-    server.start();
-    await untilListening(port, server, 60_000);
-  };
-  const stopMapper = async (): Promise<void> => {
-    await promisify(execFile)("epmd", ["-port", String(mapper), "-kill"], { env: { ...process.env, ...env } }).catch(
-      () => undefined,
-    );
+    server.process.start();
+    await untilListening(port, server.process, 60_000);
   };
   await start();
   return {
@@ -64,14 +57,11 @@ export async function startRabbit(config: string[] = []): Promise<RabbitServer> 
     port,
     start,
     kill: () => server.end("SIGKILL"),
-    async ctl(...args) {
-      const run = promisify(execFile);
-      const { stdout } = await run(join(programs, "rabbitmqctl"), ["-q", ...args], { env: { ...process.env, ...env } });
-      return stdout;
-    },
+    ctl: (...args) => server.beside(programs("rabbitmqctl"), ["-q", ...args]),
     async stop() {
       await server.end("SIGTERM");
-      await stopMapper();
+      // The port mapper outlives the node that started it; in a container it is gone already.
+      await server.beside(["epmd"], ["-port", String(mapper), "-kill"]).catch(() => undefined);
       await rm(folder, { recursive: true, force: true });
     },
   };

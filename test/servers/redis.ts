@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./free-port.ts";
-import { type Server, ServerProcess, untilListening } from "./server.ts";
+import { prepare } from "./program.ts";
+import { type Server, untilListening } from "./server.ts";
 
 /** A private Redis. */
 export interface RedisServer extends Server {
@@ -19,10 +20,14 @@ export async function startRedis(args: string[] = []): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), "celeriac-redis-"));
   const port = await freePort();
   const common = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"];
-  const server = new ServerProcess("redis-server", [...common, "--appendfsync", "no", ...args]);
+  const server = await prepare({
+    paths: ["redis-server"],
+    args: [...common, "--appendfsync", "no", ...args],
+    image: "redis",
+  });
   const start = async (): Promise<void> => {
-    server.start();
-    await untilListening(port, server);
+    server.process.start();
+    await untilListening(port, server.process);
   };
   await start();
   return {
