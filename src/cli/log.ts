@@ -71,19 +71,21 @@ const SHOWN: Readonly<Record<number, [name: string, style: Parameters<typeof sty
   60: ["CRITICAL", "magenta"],
 };
 
-/** Celery's line: `[2031-05-06 07:08:09,123: INFO] Task tasks.add[…] received`, with the error's stack below it. */
+/** Celery's line: `[2031-05-06 07:08:09,123: INFO] Task tasks.add[…] received`, with an error's traceback below it. */
 function readable(line: string, colour: boolean): string {
-  const { level, time, msg, err } = JSON.parse(line) as {
+  const { level, time, msg, err, traceback } = JSON.parse(line) as {
     level: number;
     time: number;
     msg?: string;
     err?: { stack?: string };
+    traceback?: string;
   };
   const [name, style] = SHOWN[level] ?? ["INFO", "green"];
   const stamp = `[${localTime(new Date(time))}: ${name}]`;
   const head = colour ? styleText(style, stamp) : stamp;
-  const stack = level >= 50 && err?.stack && !msg?.includes(err.stack) ? `\n${err.stack}` : "";
-  return `${head} ${msg ?? inspect(err)}${stack}\n`;
+  const told = err?.stack ?? traceback;
+  const below = level >= 50 && told && !msg?.includes(told) ? `\n${told}` : "";
+  return `${head} ${msg ?? inspect(err)}${below}\n`;
 }
 
 function localTime(date: Date): string {
