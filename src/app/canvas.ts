@@ -14,7 +14,7 @@ import {
 import { asTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import { ImproperlyConfigured } from "./errors.ts";
-import type { SentTask } from "./producer.ts";
+import type { SendTask } from "./producer.ts";
 import { AsyncResult, type GroupResult, type ResultContext, resultFromNode } from "./result.ts";
 import { type Canvas, Signature } from "./signature.ts";
 import type { RunningTask } from "./task-request.ts";
@@ -27,12 +27,7 @@ export interface CanvasContext {
   readonly replyTo: string;
   readonly errbacksOnChordHeader: boolean;
   /** Sends one task, with the options and the checks of a registered one. */
-  sendTask(
-    name: string,
-    args: readonly unknown[],
-    kwargs: Record<string, unknown>,
-    options: Record<string, unknown>,
-  ): Promise<SentTask>;
+  readonly sendTask: SendTask;
   backend(): Promise<ResultBackend>;
   running(): RunningTask | undefined;
 }

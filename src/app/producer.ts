@@ -19,6 +19,14 @@ import {
 import type { Settings } from "./settings.ts";
 import type { RunningTask } from "./task-request.ts";
 
+/** Sends one task by name; options are under the wire's names. */
+export type SendTask = (
+  name: string,
+  args: readonly unknown[],
+  kwargs: Record<string, unknown>,
+  options: Record<string, unknown>,
+) => Promise<SentTask>;
+
 /** What a producer needs of its application. */
 export interface ProducerContext extends SenderIdentity {
   readonly settings: Settings;

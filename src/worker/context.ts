@@ -1,7 +1,7 @@
 import type { MailboxOptions } from "../../protocol/control/pidbox.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { LamportClock } from "../app/clock.ts";
-import type { SentTask } from "../app/producer.ts";
+import type { SendTask } from "../app/producer.ts";
 import type { Queues } from "../app/queues.ts";
 import type { ResultContext } from "../app/result.ts";
 import type { Settings } from "../app/settings.ts";
@@ -32,12 +32,7 @@ export interface WorkerContext {
   writeBroker(): Promise<Broker>;
   backend(): Promise<ResultBackend>;
   dispatcher(hostname: string, bufferGroups: string[]): EventDispatcher;
-  sendTask(
-    name: string,
-    args: readonly unknown[],
-    kwargs: Record<string, unknown>,
-    options: Record<string, unknown>,
-  ): Promise<SentTask>;
+  readonly sendTask: SendTask;
   /** Runs a function as part of a task, so that what it sends belongs to that task. */
   runAs<T>(running: RunningTask & { self: Self }, run: () => T): T;
   /** Now, as the result records write it. */
