@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./free-port.ts";
 import { containerEngine, installed, prepare } from "./program.ts";
-import { type Server, untilListening } from "./server.ts";
+import { type Server, untilClosed, untilListening } from "./server.ts";
 
 /** A private RabbitMQ. */
 export interface RabbitServer extends Server {
@@ -56,7 +56,11 @@ export async function startRabbit(config: string[] = []): Promise<RabbitServer> 
     url: `amqp://guest:guest@127.0.0.1:${port}//`,
     port,
     start,
-    kill: () => server.end("SIGKILL"),
+    async kill() {
+      await server.end("SIGKILL");
+      // What has ended is the shell around it.
+      await untilClosed(port);
+    },
     ctl: (...args) => server.beside(programs("rabbitmqctl"), ["-q", ...args]),
     async stop() {
       await server.end("SIGTERM");

@@ -82,6 +82,11 @@ export async function untilListening(port: number, server: ServerProcess, timeou
   throw new Error(`nothing listens on port ${port}:\n${server.output}`);
 }
 
+/** Waits until nothing listens on a port any more. */
+export async function untilClosed(port: number): Promise<void> {
+  while (await accepts(port)) await new Promise((resolve) => setTimeout(resolve, 25));
+}
+
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");

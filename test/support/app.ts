@@ -53,7 +53,8 @@ export function testApp(settings: GivenSettings = {}): TestApp {
   };
 }
 
-function collectingLogger(lines: LogLine[]): Logger {
+/** A logger that keeps what it is told. */
+export function collectingLogger(lines: LogLine[]): Logger {
   const at =
     (level: keyof Logger) =>
     (fields: object, text = ""): void =>
