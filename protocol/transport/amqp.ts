@@ -102,7 +102,7 @@ export interface Inequivalence {
 /** Reads the text of a 406 PRECONDITION_FAILED; undefined for one that is about something else. */
 export function readInequivalence(text: string): Inequivalence | undefined {
   const match =
-    /inequivalent arg '([^']+)' for (?:queue|exchange) .*: received (?:the value )?(none|'.*?')(?: of type '\w+')? but current is (?:the value )?(none|'.*')(?: of type '\w+')?/s.exec(
+    /inequivalent arg '([^']+)' for (?:queue|exchange) .*: received (?:the value )?(none|'.*?')(?: of type '\w+')? but current is (?:the value )?(none|'.*?')(?: of type '\w+')?"?$/s.exec(
       text,
     );
   if (!match) return undefined;
