@@ -23,6 +23,7 @@ export class AmqpBroker implements Broker {
   readonly #consumers = new Set<AmqpConsumer>();
   /** Declared again after a reconnect, for whoever publishes to them. */
   readonly #queues = new Map<string, Queue>();
+  #declaredAgain: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   /** @throws ImproperlyConfigured when a URL or an option cannot be used */
@@ -35,8 +36,8 @@ export class AmqpBroker implements Broker {
       onOpen: (model) => this.#onOpen(model),
       onLost: (error) => this.#onLost(error),
     });
-    this.#declarations = new Declarations(options.log);
-    this.#publisher = new AmqpPublisher(this.#connection);
+    this.#declarations = new Declarations(this.#connection, options.log);
+    this.#publisher = new AmqpPublisher(this.#connection, () => this.#declaredAgain);
   }
 
   get url(): string {
@@ -53,14 +54,15 @@ export class AmqpBroker implements Broker {
 
   async declare(queue: Queue): Promise<void> {
     await this.#connection.whenOpen(this.#timeoutMs);
-    await withDeadline(this.#declarations.declareQueue(queue), this.#timeoutMs, `declaring queue ${queue.name}`);
+    const declared = this.#declarations.declareQueue(queue);
+    await this.#connection.within(declared, this.#timeoutMs, `declaring queue ${queue.name}`);
     if (!queue.exclusive && !queue.autoDelete) this.#queues.set(queue.name, queue);
   }
 
   async declareExchange(exchange: Exchange): Promise<void> {
     await this.#connection.whenOpen(this.#timeoutMs);
     const declared = this.#declarations.declareExchange(exchange);
-    await withDeadline(declared, this.#timeoutMs, `declaring exchange ${exchange.name}`);
+    await this.#connection.within(declared, this.#timeoutMs, `declaring exchange ${exchange.name}`);
   }
 
   publish(message: Message, route: Route, timeoutMs: number): Promise<void> {
@@ -117,26 +119,36 @@ export class AmqpBroker implements Broker {
 
   /** Zero for a queue that is not there. */
   async #ifThere(queue: string, command: (channel: Channel) => Promise<number>): Promise<number> {
+    const what = `asking for queue ${queue}`;
     await this.#connection.whenOpen(this.#timeoutMs);
     try {
-      return await withDeadline(this.#declarations.run(command), this.#timeoutMs, `asking for queue ${queue}`);
+      return await this.#connection.within(this.#declarations.run(what, command), this.#timeoutMs, what);
     } catch (error) {
       if ((error as { code?: unknown }).code === 404) return 0;
       if (error instanceof OperationalError) throw error;
-      throw new OperationalError(`queue ${queue}: ${(error as Error).message}`, { cause: error });
+      throw new OperationalError(`${what}: ${(error as Error).message}`, { cause: error });
     }
   }
 
   #onOpen(model: ChannelModel): void {
     this.#declarations.reset(model);
     this.#publisher.reset();
-    for (const queue of this.#queues.values()) this.#declarations.declareQueue(queue).catch(() => undefined);
+    this.#declaredAgain = Promise.all([...this.#queues.values()].map((queue) => this.#declareAgain(model, queue)));
     for (const consumer of this.#consumers) {
       consumer.open(model).catch((error: Error) => {
         this.#options.log.error({ err: error }, `Could not consume again: ${error.message}`);
       });
     }
     this.onStateChange?.(true);
+  }
+
+  /** A broker that took over may not have the queue, and drops what is published to it. */
+  async #declareAgain(model: ChannelModel, queue: Queue): Promise<void> {
+    try {
+      await this.#declarations.declareQueue(queue);
+    } catch (error) {
+      if (this.#connection.model === model) this.#options.log.error({ err: error }, (error as Error).message);
+    }
   }
 
   #onLost(error: Error): void {

@@ -3,8 +3,8 @@ import type { Channel, ChannelModel } from "amqplib";
 /** A channel, and why it was closed when it is. */
 export interface OpenChannel<C extends Channel> {
   readonly channel: C;
-  /** Settles when it is closed, by whom ever, with the broker's reason. */
-  readonly closed: Promise<Error>;
+  /** Settles when it is closed: with the broker's reason, or with none when it went with its connection. */
+  readonly closed: Promise<Error | undefined>;
 }
 
 /** Opens a channel whose errors go nowhere but into {@link OpenChannel.closed}. */
@@ -20,11 +20,11 @@ export async function openConfirmChannel(
 }
 
 function watched<C extends Channel>(channel: C): OpenChannel<C> {
-  let reason = new Error("the channel was closed");
+  let reason: Error | undefined;
   // Without a listener, the driver's errors would end the process.
   channel.on("error", (error) => {
     reason = error;
   });
-  const closed = new Promise<Error>((resolve) => channel.on("close", () => resolve(reason)));
+  const closed = new Promise<Error | undefined>((resolve) => channel.on("close", () => resolve(reason)));
   return { channel, closed };
 }

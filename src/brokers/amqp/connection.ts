@@ -1,5 +1,7 @@
-import { type ChannelModel, connect } from "amqplib";
+import type { Socket } from "node:net";
+import { type ChannelModel, connect, type SocketOptions } from "amqplib";
 import { OperationalError } from "../../app/errors.ts";
+import { withDeadline } from "../deadline.ts";
 import { type AmqpAddress, connectFailure } from "./url.ts";
 
 /** What an {@link AmqpConnection} is made with. */
@@ -12,7 +14,8 @@ export interface AmqpConnectionOptions {
   onLost(error: Error): void;
 }
 
-/** The longest pause between two attempts to reconnect, in milliseconds. */
+/** Pauses between attempts to reconnect, in milliseconds: the first attempt is made at once, then they double. */
+const SHORTEST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 
 interface Waiter {
@@ -27,9 +30,15 @@ export class AmqpConnection {
   #model: ChannelModel | undefined;
   #address = 0;
   #opening = false;
-  #wasOpen = false;
+  /** Ends an attempt to connect that is under way. */
+  #attempt: AbortController | undefined;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
+  #pauseMs = 0;
+  /** Milliseconds since the epoch; 0 when it was never open. */
+  #openedAt = 0;
+  /** Why there is no connection: what ended the last one, or what the last attempts came to. */
+  #trouble: string | undefined;
   /** Why the broker takes no messages at present: its memory or disk alarm. */
   #blocked: string | undefined;
 
@@ -44,11 +53,6 @@ export class AmqpConnection {
 
   get url(): string {
     return this.#current.url;
-  }
-
-  /** What the broker said when it stopped to take messages; undefined while it takes them. */
-  get blocked(): string | undefined {
-    return this.#blocked;
   }
 
   get #current(): AmqpAddress {
@@ -79,9 +83,12 @@ export class AmqpConnection {
           reject(error);
         },
       };
-      const onAbort = (): void => waiter.reject(asError(signal?.reason));
+      const onAbort = (): void => {
+        const { message } = asError(signal?.reason);
+        waiter.reject(this.lossError(message, { cause: signal?.reason }));
+      };
       const timer = setTimeout(
-        () => waiter.reject(new OperationalError(`${this.url}: not connected within ${timeoutMs / 1000} s`)),
+        () => waiter.reject(this.lossError(`not connected within ${timeoutMs / 1000} s`)),
         timeoutMs,
       );
       if (signal?.aborted) return onAbort();
@@ -91,11 +98,35 @@ export class AmqpConnection {
     });
   }
 
+  /**
+   * What a command ends with that the connection did not outlive, or did not come for in time.
+   * @param what is said of it: `publishing to celery`
+   */
+  lossError(what: string, options?: ErrorOptions): OperationalError {
+    return new OperationalError(`${what}: ${this.#trouble ?? `no connection to ${this.url}`}`, options);
+  }
+
+  /**
+   * The answer to a command, or a rejection when it takes too long. A broker that takes nothing because of an alarm
+   * has said so, and then the error says it.
+   *
+   * @param what is said of it in the error: `publishing to celery`
+   * @throws OperationalError after `timeoutMs` milliseconds
+   */
+  within<T>(answer: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+    return withDeadline(answer, timeoutMs, what).catch((error: Error) => {
+      if (this.#blocked === undefined || !(error instanceof OperationalError)) throw error;
+      const text = `${what}: ${this.url} takes no messages at present (${this.#blocked})`;
+      throw new OperationalError(text, { cause: error });
+    });
+  }
+
   /** Closes for good. @param timeoutMs milliseconds after which it does not wait for the broker any more */
   async close(timeoutMs: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#retry);
+    this.#attempt?.abort();
     this.#failWaiting(new OperationalError(`${this.url}: the connection was closed`));
     const model = this.#model;
     this.#model = undefined;
@@ -127,27 +158,23 @@ export class AmqpConnection {
       }
     }
     this.#opening = false;
-    if (this.#wasOpen) this.#scheduleReconnect(LONGEST_PAUSE_MS);
-    else this.#failWaiting(new OperationalError(failures.join("; ")));
+    this.#trouble = failures.join("; ");
+    if (this.#openedAt > 0) this.#scheduleReconnect();
+    else this.#failWaiting(new OperationalError(this.#trouble));
   }
 
   async #openOne({ connect: options, socket, connectTimeoutMs }: AmqpAddress): Promise<ChannelModel> {
-    const opening = connect(options, { ...socket, timeout: connectTimeoutMs, keepAlive: true, keepAliveDelay: 30_000 });
-    let timer: NodeJS.Timeout | undefined;
-    const expired = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`no answer within ${connectTimeoutMs / 1000} s`));
-        // One that opens after all is of no use to anybody.
-        opening.then(
-          (late) => late.close(),
-          () => undefined,
-        );
-      }, connectTimeoutMs + 100);
-    });
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    const timer = setTimeout(() => attempt.abort(), connectTimeoutMs);
+    const keepAlive = { keepAlive: true, keepAliveDelay: 30_000 };
     try {
-      return await Promise.race([opening, expired]);
+      return await connect(options, { ...socket, ...keepAlive, signal: attempt.signal } as SocketOptions);
+    } catch (error) {
+      throw attempt.signal.aborted ? new Error(`no answer within ${connectTimeoutMs / 1000} s`) : error;
     } finally {
       clearTimeout(timer);
+      this.#attempt = undefined;
     }
   }
 
@@ -168,29 +195,35 @@ export class AmqpConnection {
     });
     model.on("close", (error) => this.#onClose(model, error ?? reason));
     this.#model = model;
-    this.#wasOpen = true;
-    this.#blocked = undefined;
+    this.#openedAt = Date.now();
     this.#options.onOpen(model);
     for (const waiter of [...this.#waiting]) waiter.resolve(model);
   }
 
   #onClose(model: ChannelModel, error: Error): void {
+    // Its other end may be gone without a word: nobody would ever close it.
+    streamOf(model)?.destroySoon();
     if (model !== this.#model) return;
     this.#model = undefined;
+    this.#blocked = undefined;
+    this.#trouble = `the connection to ${this.url} was lost (${error.message})`;
     if (this.#closed) return;
     this.#options.onLost(error);
-    this.#scheduleReconnect(0);
+    if (Date.now() - this.#openedAt > LONGEST_PAUSE_MS) this.#pauseMs = 0;
+    this.#scheduleReconnect();
   }
 
-  #scheduleReconnect(pauseMs: number): void {
+  /** After a pause that is longer each time, until a connection has lasted. */
+  #scheduleReconnect(): void {
     if (this.#closed) return;
     this.#retry = setTimeout(
       () => {
         this.#retry = undefined;
         void this.#open();
       },
-      pauseMs * (0.75 + Math.random() / 2),
+      this.#pauseMs * (0.75 + Math.random() / 2),
     );
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, this.#pauseMs * 2));
   }
 
   #failWaiting(error: Error): void {
@@ -199,8 +232,8 @@ export class AmqpConnection {
 }
 
 /** The driver's socket, which its types do not show. */
-function streamOf(model: ChannelModel): { destroy(): void } | undefined {
-  return (model.connection as unknown as { stream?: { destroy(): void } }).stream;
+function streamOf(model: ChannelModel): Socket | undefined {
+  return (model.connection as unknown as { stream?: Socket }).stream;
 }
 
 function asError(reason: unknown): Error {

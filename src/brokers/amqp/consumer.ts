@@ -207,7 +207,7 @@ export class AmqpConsumer implements Consumer, Settlement {
     this.#change(() => this.#consume(queue)).catch((error: Error) => this.#again(error));
   }
 
-  #onChannelClosed(channel: Channel, model: ChannelModel, reason: Error): void {
+  #onChannelClosed(channel: Channel, model: ChannelModel, reason = new Error("the channel was closed")): void {
     if (channel !== this.#channel) return;
     this.lost();
     if (this.#cancelled || this.#context.connection.model !== model) return;

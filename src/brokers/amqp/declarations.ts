@@ -5,6 +5,7 @@ import { isQuorumQueue } from "../../../protocol/transport/entities.ts";
 import { OperationalError } from "../../app/errors.ts";
 import type { Logger } from "../../logger.ts";
 import { type OpenChannel, openChannel } from "./channel.ts";
+import type { AmqpConnection } from "./connection.ts";
 import { tableValues } from "./table-values.ts";
 
 /**
@@ -12,6 +13,7 @@ import { tableValues } from "./table-values.ts";
  * refuses closes its channel, and no other.
  */
 export class Declarations {
+  readonly #connection: AmqpConnection;
   readonly #log: Logger;
   readonly #known = new Map<string, Promise<void>>();
   readonly #warned = new Set<string>();
@@ -21,7 +23,8 @@ export class Declarations {
   #channel: Promise<OpenChannel<Channel>> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(log: Logger) {
+  constructor(connection: AmqpConnection, log: Logger) {
+    this.#connection = connection;
     this.#log = log;
   }
 
@@ -57,19 +60,22 @@ export class Declarations {
 
   /**
    * Runs one command on the channel, and after a refusal the next on another channel.
+   * @param what is said of it in the error: `declaring queue celery`
+   * @throws OperationalError when the connection is lost
    * @throws the broker's refusal, with its `code`
    */
-  run<T>(command: (channel: Channel) => Promise<T>): Promise<T> {
+  run<T>(what: string, command: (channel: Channel) => Promise<T>): Promise<T> {
     const turn = this.#turn.then(async () => {
       const model = this.#model;
-      if (!model) throw new OperationalError("the connection to the broker is lost");
+      if (!model) throw this.#connection.lossError(what);
       this.#channel ??= openChannel(model);
       const opening = this.#channel;
       try {
         const { channel, closed } = await opening;
-        return await Promise.race([command(channel), closed.then((error) => Promise.reject(error))]);
+        return await Promise.race([command(channel), closed.then((reason) => Promise.reject(reason))]);
       } catch (error) {
         if (this.#channel === opening) this.#channel = undefined;
+        if (this.#model !== model) throw this.#connection.lossError(what);
         throw error;
       }
     });
@@ -106,7 +112,8 @@ export class Declarations {
       if (difference?.argument === "x-queue-type" && difference.theirs === "quorum") this.markQuorum(queue.name);
     }
     for (const { exchange, routingKey } of bindings) {
-      await this.run((channel) => channel.bindQueue(queue.name, exchange.name, routingKey));
+      const what = `binding queue ${queue.name} to ${exchange.name}`;
+      await this.run(what, (channel) => channel.bindQueue(queue.name, exchange.name, routingKey));
     }
   }
 
@@ -116,7 +123,7 @@ export class Declarations {
     declare: (channel: Channel) => Promise<unknown>,
   ): Promise<ReturnType<typeof readInequivalence>> {
     try {
-      await this.run(declare);
+      await this.run(`declaring ${what}`, declare);
       return undefined;
     } catch (error) {
       if ((error as { code?: unknown }).code !== 406) throw error;

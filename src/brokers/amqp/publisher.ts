@@ -1,22 +1,26 @@
 import type { ChannelModel, ConfirmChannel } from "amqplib";
-import { EncodeError } from "../../../protocol/errors.ts";
 import type { Message } from "../../../protocol/message/message.ts";
 import type { Route } from "../../../protocol/transport/entities.ts";
 import { OperationalError } from "../../app/errors.ts";
 import { asBuffer } from "../../buffer.ts";
-import { withDeadline } from "../deadline.ts";
 import { type OpenChannel, openConfirmChannel } from "./channel.ts";
 import type { AmqpConnection } from "./connection.ts";
 import { encodeError, publishOptions } from "./properties.ts";
 
+/** What the driver says when the broker would not take a message; when the channel closed it says something else. */
+const NACKED = "message nacked";
+
 /** Sends messages on a channel of its own, on which the broker confirms each. */
 export class AmqpPublisher {
   readonly #connection: AmqpConnection;
+  /** Settles when a new connection has what messages are sent to. */
+  readonly #whenDeclared: () => Promise<unknown>;
   #opening: Promise<OpenChannel<ConfirmChannel>> | undefined;
-  #open: ConfirmChannel | undefined;
+  #open: OpenChannel<ConfirmChannel> | undefined;
 
-  constructor(connection: AmqpConnection) {
+  constructor(connection: AmqpConnection, whenDeclared: () => Promise<unknown>) {
     this.#connection = connection;
+    this.#whenDeclared = whenDeclared;
   }
 
   /** The connection is another one, or none. */
@@ -39,58 +43,66 @@ export class AmqpPublisher {
     const what = `publishing to ${route.exchange || route.routingKey}`;
     const sent = this.#open
       ? this.#send(this.#open, message, route, options, what)
-      : this.#whenOpen(timeoutMs).then((channel) => this.#send(channel, message, route, options, what));
-    return withDeadline(sent, timeoutMs, what).catch((error: Error) => Promise.reject(this.#explained(error, what)));
+      : this.#whenOpen(timeoutMs, what).then((open) => this.#send(open, message, route, options, what));
+    return this.#connection.within(sent, timeoutMs, what);
   }
 
   /** Waits for what was sent to be confirmed, then closes: a connection closed first would lose it. */
   async close(): Promise<void> {
-    const channel = this.#open;
+    const channel = this.#open?.channel;
     this.reset();
     if (!channel) return;
     await channel.waitForConfirms().catch(() => undefined);
     await channel.close().catch(() => undefined);
   }
 
-  async #whenOpen(timeoutMs: number): Promise<ConfirmChannel> {
+  async #whenOpen(timeoutMs: number, what: string): Promise<OpenChannel<ConfirmChannel>> {
     const model = await this.#connection.whenOpen(timeoutMs);
-    this.#opening ??= this.#openOn(model);
-    return (await this.#opening).channel;
+    const opening = this.#opening ?? this.#openOn(model);
+    this.#opening = opening;
+    try {
+      return await opening;
+    } catch (error) {
+      if (this.#opening === opening) this.#opening = undefined;
+      if (model !== this.#connection.model) throw this.#connection.lossError(what);
+      throw new OperationalError(`${what}: ${(error as Error).message}`, { cause: error });
+    }
   }
 
   async #openOn(model: ChannelModel): Promise<OpenChannel<ConfirmChannel>> {
     const opened = await openConfirmChannel(model);
-    if (model === this.#connection.model) this.#open = opened.channel;
+    await this.#whenDeclared();
+    if (model === this.#connection.model) this.#open = opened;
     void opened.closed.then(() => {
-      if (this.#open === opened.channel) this.reset();
+      if (this.#open === opened) this.reset();
     });
     return opened;
   }
 
   #send(
-    channel: ConfirmChannel,
+    { channel, closed }: OpenChannel<ConfirmChannel>,
     message: Message,
     { exchange, routingKey }: Route,
     options: ReturnType<typeof publishOptions>,
     what: string,
   ): Promise<void> {
     return new Promise<void>((resolve, reject) => {
+      const refuse = (reason: string): void => reject(new OperationalError(`${what}: ${reason}`));
+      const onClosed = async (): Promise<void> => {
+        const reason = await closed;
+        if (reason) refuse(reason.message);
+        else reject(this.#connection.lossError(what));
+      };
       try {
         channel.publish(exchange, routingKey, asBuffer(message.body), options, (error: Error | null) => {
-          if (error) reject(new OperationalError(`${what}: ${error.message}`, { cause: error }));
-          else resolve();
+          if (!error) resolve();
+          else if (error.message === NACKED) refuse("the broker refused the message: its queue is full, or away");
+          else void onClosed();
         });
       } catch (error) {
-        const closed = (error as Error).name === "IllegalOperationError";
-        reject(closed ? new OperationalError(`${what}: ${(error as Error).message}`) : encodeError(error as Error));
+        if ((error as Error).name === "IllegalOperationError") void onClosed();
+        else reject(encodeError(error as Error));
       }
     });
-  }
-
-  /** A broker that takes nothing because of an alarm has said so. */
-  #explained(error: Error, what: string): Error {
-    const { blocked, url } = this.#connection;
-    if (error instanceof EncodeError || blocked === undefined) return error;
-    return new OperationalError(`${what}: ${url} takes no messages at present (${blocked})`, { cause: error });
   }
 }

@@ -128,8 +128,8 @@ export function connectFailure(
   if (/Expected ConnectionOpenOk; got <ConnectionClose/.test(message)) {
     return `the virtual host ${JSON.stringify(virtualHost)} does not exist, or this user may not use it`;
   }
-  if (/closed abruptly/.test(message) && !useTls) {
-    return `${connect.hostname}:${connect.port} closed the connection: it speaks no AMQP, or wants TLS (amqps://)`;
+  if (/closed abruptly|ECONNRESET|frame/i.test(message) && !useTls) {
+    return `${connect.hostname}:${connect.port} does not answer as a broker does: it speaks no AMQP, or wants TLS (amqps://)`;
   }
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "EPROTO") {
     return `${connect.hostname}:${connect.port} speaks no TLS: use amqp://, or the port that has TLS (5671)`;
