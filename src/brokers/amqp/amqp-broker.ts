@@ -70,7 +70,7 @@ export class AmqpBroker implements Broker {
   }
 
   async consume(queues: readonly Queue[], options: ConsumeOptions): Promise<Consumer> {
-    const model = await this.#connection.whenOpen(this.#timeoutMs);
+    await this.#connection.whenOpen(this.#timeoutMs);
     const consumer = new AmqpConsumer(
       {
         connection: this.#connection,
@@ -81,9 +81,13 @@ export class AmqpBroker implements Broker {
       },
       options,
     );
-    for (const queue of queues) await consumer.addQueue(queue);
+    try {
+      await consumer.start(queues);
+    } catch (error) {
+      void consumer.close();
+      throw error;
+    }
     this.#consumers.add(consumer);
-    await consumer.open(model);
     return consumer;
   }
 
@@ -134,11 +138,7 @@ export class AmqpBroker implements Broker {
     this.#declarations.reset(model);
     this.#publisher.reset();
     this.#declaredAgain = Promise.all([...this.#queues.values()].map((queue) => this.#declareAgain(model, queue)));
-    for (const consumer of this.#consumers) {
-      consumer.open(model).catch((error: Error) => {
-        this.#options.log.error({ err: error }, `Could not consume again: ${error.message}`);
-      });
-    }
+    for (const consumer of this.#consumers) consumer.resume();
     this.onStateChange?.(true);
   }
 

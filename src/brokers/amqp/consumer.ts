@@ -1,5 +1,4 @@
 import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
-import { queueWithoutGlobalQos } from "../../../protocol/transport/amqp.ts";
 import type { Queue } from "../../../protocol/transport/entities.ts";
 import { OperationalError } from "../../app/errors.ts";
 import type { Logger } from "../../logger.ts";
@@ -14,12 +13,20 @@ export interface AmqpConsumerContext {
   connection: AmqpConnection;
   declarations: Declarations;
   log: Logger;
+  /** Milliseconds that one command may take. */
   timeoutMs: number;
   onClosed(consumer: AmqpConsumer): void;
 }
 
-/** How long to wait before a channel that the broker closed is opened again, in milliseconds. */
-const REOPEN_PAUSE_MS = 500;
+/** Pauses before what the broker refused is tried again, in milliseconds: they double. */
+const SHORTEST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 5_000;
+
+/** A limit of unsettled deliveries as the broker was told it. */
+interface Limit {
+  prefetch: number;
+  perConsumer: boolean;
+}
 
 /**
  * Consumes some queues on a channel of its own, within one limit of unsettled deliveries for all of them; quorum
@@ -29,15 +36,18 @@ export class AmqpConsumer implements Consumer, Settlement {
   readonly #context: AmqpConsumerContext;
   readonly #options: ConsumeOptions;
   readonly #queues = new Map<string, Queue>();
+  /** Of the queues that are consumed at present. */
   readonly #tags = new Map<string, string>();
   readonly #held = new Set<AmqpDelivery>();
   #channel: Channel | undefined;
   #prefetch: number;
-  #applied = -1;
+  #limit: Limit | undefined;
+  #started = false;
   #cancelled = false;
   #closed = false;
-  #changing: Promise<void> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
   #retry: NodeJS.Timeout | undefined;
+  #pauseMs = SHORTEST_PAUSE_MS;
 
   constructor(context: AmqpConsumerContext, options: ConsumeOptions) {
     this.#context = context;
@@ -54,62 +64,68 @@ export class AmqpConsumer implements Consumer, Settlement {
   }
 
   settle(delivery: AmqpDelivery): boolean {
-    return this.#held.delete(delivery) && delivery.channel === this.#channel;
+    return this.#held.delete(delivery);
   }
 
-  /** Opens its channel on a new connection, and consumes all its queues again. */
-  async open(model: ChannelModel): Promise<void> {
-    if (this.#cancelled) return;
-    const { channel, closed } = await openChannel(model);
-    this.#held.clear();
-    this.#tags.clear();
-    this.#channel = channel;
-    this.#applied = -1;
-    void closed.then((reason) => this.#onChannelClosed(channel, model, reason));
-    await this.#change(async () => {
-      await this.#applyPrefetch();
-      for (const queue of this.#queues.values()) await this.#consume(queue);
-    });
+  /**
+   * Begins to consume.
+   * @throws OperationalError when one of the queues cannot be consumed: the consumer is to be closed then
+   */
+  async start(queues: readonly Queue[]): Promise<void> {
+    for (const queue of queues) await this.addQueue(queue);
+    await this.#begin();
+    this.#started = true;
   }
 
-  /** The connection is lost: the broker has put back what was not settled. */
+  /** Consumes whatever it does not consume at present, on another channel where its own is gone, until it succeeds. */
+  resume(): void {
+    this.#consumeAll().then(
+      () => {
+        this.#pauseMs = SHORTEST_PAUSE_MS;
+      },
+      (error: Error) => this.#again(error),
+    );
+  }
+
+  /** The channel or its connection is lost: the broker has put back what was not settled. */
   lost(): void {
     this.#channel = undefined;
     this.#held.clear();
     this.#tags.clear();
-    clearTimeout(this.#retry);
+    this.#limit = undefined;
+    this.#stopRetrying();
   }
 
   setPrefetch(prefetch: number): void {
     if (prefetch === this.#prefetch) return;
     this.#prefetch = prefetch;
-    this.#change(() => this.#applyPrefetch()).catch((error: Error) => {
-      this.#context.log.debug({ err: error }, `prefetch could not be changed now: ${error.message}`);
-    });
+    this.#inTurn(() => this.#applyLimit()).catch((error: Error) => this.#again(error));
   }
 
   async addQueue(queue: Queue): Promise<void> {
     if (this.#queues.has(queue.name)) return;
-    await this.#context.declarations.declareQueue(queue);
+    await this.#declare(queue);
     this.#queues.set(queue.name, queue);
-    if (!this.#channel || this.#cancelled) return;
-    await this.#change(async () => {
-      // The kind of limit may be another one with this queue.
-      await this.#applyPrefetch(true);
-      await this.#consume(queue);
-    });
+    if (!this.#channel) return;
+    try {
+      await this.#begin();
+    } catch (error) {
+      this.#queues.delete(queue.name);
+      this.#again(error as Error);
+      throw error;
+    }
   }
 
   async cancelQueue(name: string): Promise<void> {
     this.#queues.delete(name);
-    await this.#change(() => this.#cancelTag(name));
+    await this.#inTurn(() => this.#cancelTag(name));
   }
 
   async cancel(): Promise<void> {
     if (this.#cancelled) return;
     this.#cancelled = true;
-    clearTimeout(this.#retry);
-    await this.#change(async () => {
+    this.#stopRetrying();
+    await this.#inTurn(async () => {
       for (const name of [...this.#tags.keys()]) await this.#cancelTag(name);
     });
   }
@@ -121,40 +137,87 @@ export class AmqpConsumer implements Consumer, Settlement {
     await this.cancel().catch(() => undefined);
     const channel = this.#channel;
     this.lost();
-    await channel?.close().catch(() => undefined);
-    this.#context.onClosed(this);
+    const { connection, timeoutMs, onClosed } = this.#context;
+    if (channel) await connection.within(channel.close(), timeoutMs, "closing").catch(() => undefined);
+    onClosed(this);
   }
 
-  /** One change after the other. @throws OperationalError when the connection or the channel goes meanwhile */
-  #change(change: () => Promise<void>): Promise<void> {
-    const changing = this.#changing.then(async () => {
-      if (!this.#channel) return;
-      try {
-        await change();
-      } catch (error) {
-        if (error instanceof OperationalError) throw error;
-        throw new OperationalError(`consuming: ${(error as Error).message}`, { cause: error });
+  /** One change after the other. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(change);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Consumes all queues. Which kind of limit one takes may be known only when the broker broke the connection over it. */
+  async #begin(): Promise<void> {
+    const { perConsumer } = this.#wantedLimit;
+    try {
+      await this.#consumeAll();
+    } catch (error) {
+      if (this.#wantedLimit.perConsumer === perConsumer) throw error;
+      await this.#context.connection.whenOpen(this.#context.timeoutMs);
+      await this.#consumeAll();
+    }
+  }
+
+  /** A queue that cannot be declared holds up no other. @throws OperationalError */
+  #consumeAll(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { model } = this.#context.connection;
+      if (!model || this.#cancelled) return;
+      if (!this.#channel) await this.#openChannel(model);
+      await this.#applyLimit();
+      let failure: unknown;
+      for (const queue of this.#queues.values()) {
+        try {
+          await this.#declare(queue);
+        } catch (error) {
+          failure = error;
+          continue;
+        }
+        await this.#consume(queue);
       }
+      if (failure) throw failure;
     });
-    this.#changing = changing.catch(() => undefined);
-    return changing;
   }
 
-  get #isPerConsumer(): boolean {
-    return [...this.#queues.values()].some((queue) => this.#context.declarations.isQuorum(queue));
+  async #openChannel(model: ChannelModel): Promise<void> {
+    const { connection, timeoutMs } = this.#context;
+    const opening = openChannel(model);
+    const { channel, closed } = await connection.within(opening, timeoutMs, "opening a channel").catch((error) => {
+      void opening.then((late) => late.channel.close()).catch(() => undefined);
+      throw this.#operational("opening a channel", error);
+    });
+    if (connection.model !== model) throw connection.lossError("consuming");
+    this.#channel = channel;
+    void closed.then((reason) => this.#onChannelClosed(channel, model, reason));
+  }
+
+  #declare(queue: Queue): Promise<void> {
+    const { connection, declarations, timeoutMs } = this.#context;
+    return connection.within(declarations.declareQueue(queue), timeoutMs, `declaring queue ${queue.name}`);
+  }
+
+  get #wantedLimit(): Limit {
+    const perConsumer = [...this.#queues.values()].some((queue) => this.#context.declarations.isQuorum(queue));
+    return { prefetch: this.#prefetch, perConsumer };
   }
 
   /** A limit for the channel holds at once; one for each consumer only for those that begin after it. */
-  async #applyPrefetch(anew = false): Promise<void> {
-    const channel = this.#channel;
-    if (!channel || this.#options.noAck || (this.#applied === this.#prefetch && !anew)) return;
-    this.#applied = this.#prefetch;
-    if (!this.#isPerConsumer) {
-      await channel.prefetch(this.#prefetch, true);
+  async #applyLimit(): Promise<void> {
+    const [before, { prefetch, perConsumer }] = [this.#limit, this.#wantedLimit];
+    if (!this.#channel || this.#options.noAck) return;
+    if (before?.prefetch === prefetch && before.perConsumer === perConsumer) return;
+    this.#limit = { prefetch, perConsumer };
+    const limit = (count: number, global: boolean): Promise<unknown> =>
+      this.#command("limiting deliveries", (channel) => channel.prefetch(count, global));
+    if (!perConsumer) {
+      await limit(prefetch, true);
       return;
     }
-    await channel.prefetch(0, true);
-    await channel.prefetch(this.#prefetch, false);
+    if (before && !before.perConsumer) await limit(0, true);
+    await limit(prefetch, false);
     for (const name of [...this.#tags.keys()]) {
       const queue = this.#queues.get(name);
       await this.#cancelTag(name);
@@ -163,21 +226,47 @@ export class AmqpConsumer implements Consumer, Settlement {
   }
 
   async #consume(queue: Queue): Promise<void> {
-    const channel = this.#channel;
-    if (!channel || this.#cancelled || !this.#queues.has(queue.name)) return;
-    await this.#context.declarations.declareQueue(queue);
-    const { consumerTag } = await channel.consume(
-      queue.name,
-      (delivered) => this.#onDelivered(delivered, queue.name, channel),
-      { noAck: this.#options.noAck === true, arguments: consumerArguments(queue) },
+    const { name } = queue;
+    if (!this.#channel || this.#cancelled || !this.#queues.has(name) || this.#tags.has(name)) return;
+    const options = { noAck: this.#options.noAck === true, arguments: consumerArguments(queue) };
+    const { consumerTag } = await this.#command(`consuming from ${name}`, (channel) =>
+      channel.consume(name, (delivered) => this.#onDelivered(delivered, name, channel), options),
     );
-    this.#tags.set(queue.name, consumerTag);
+    this.#tags.set(name, consumerTag);
   }
 
   async #cancelTag(name: string): Promise<void> {
     const tag = this.#tags.get(name);
     this.#tags.delete(name);
-    if (tag !== undefined) await this.#channel?.cancel(tag);
+    if (tag !== undefined && this.#channel) {
+      await this.#command(`cancelling ${name}`, (channel) => channel.cancel(tag));
+    }
+  }
+
+  /**
+   * Has the channel do something. One that does not answer, or refuses, is given up: nobody knows what it consumes.
+   * @throws OperationalError
+   */
+  async #command<T>(what: string, command: (channel: Channel) => Promise<T>): Promise<T> {
+    const { connection, timeoutMs } = this.#context;
+    const channel = this.#channel;
+    if (!channel) throw connection.lossError(what);
+    try {
+      return await connection.within(command(channel), timeoutMs, what);
+    } catch (error) {
+      if (channel === this.#channel) {
+        this.lost();
+        void channel.close().catch(() => undefined);
+      }
+      throw this.#operational(what, error);
+    }
+  }
+
+  #operational(what: string, error: unknown): OperationalError {
+    if (error instanceof OperationalError) return error;
+    const { connection } = this.#context;
+    if (!connection.model) return connection.lossError(what);
+    return new OperationalError(`${what}: ${(error as Error).message}`, { cause: error });
   }
 
   #onDelivered(delivered: ConsumeMessage | null, queue: string, channel: Channel): void {
@@ -199,34 +288,35 @@ export class AmqpConsumer implements Consumer, Settlement {
 
   /** The queue was deleted, or its node is gone: declared anew, and consumed again. */
   #onCancelledByBroker(name: string): void {
-    const queue = this.#queues.get(name);
     this.#tags.delete(name);
-    if (!queue || this.#cancelled) return;
+    if (!this.#queues.has(name) || this.#cancelled) return;
     this.#context.log.warn({ queue: name }, `The broker cancelled the consumer of queue ${name}; consuming it again`);
     this.#context.declarations.forget(name);
-    this.#change(() => this.#consume(queue)).catch((error: Error) => this.#again(error));
+    this.resume();
   }
 
+  /** The broker closed the channel alone: over an acknowledgement that took too long, or one of its own troubles. */
   #onChannelClosed(channel: Channel, model: ChannelModel, reason = new Error("the channel was closed")): void {
     if (channel !== this.#channel) return;
     this.lost();
-    if (this.#cancelled || this.#context.connection.model !== model) return;
-    this.#again(reason);
+    if (this.#context.connection.model === model) this.#again(reason);
   }
 
-  /** The broker closed the channel alone: over an acknowledgement that took too long, or a queue that is not there. */
+  /** Tries again after a pause; a connection that is lost resumes its consumers when it is back. */
   #again(reason: Error): void {
-    const quorum = queueWithoutGlobalQos(reason.message);
-    if (quorum !== undefined) this.#context.declarations.markQuorum(quorum);
-    else this.#context.log.error({ err: reason }, `The broker closed a channel: ${reason.message}; opening another`);
+    if (!this.#started || this.#cancelled || this.#retry || !this.#context.connection.model) return;
+    const pause = (this.#pauseMs / 1000).toFixed(1);
+    this.#context.log.error({ err: reason }, `consumer: ${reason.message}. Trying again in ${pause} seconds...`);
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.resume();
+    }, this.#pauseMs);
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
+  }
+
+  #stopRetrying(): void {
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(
-      () => {
-        const { model } = this.#context.connection;
-        if (model && !this.#cancelled) this.open(model).catch((error: Error) => this.#again(error));
-      },
-      quorum === undefined ? REOPEN_PAUSE_MS : 0,
-    );
+    this.#retry = undefined;
   }
 }
 

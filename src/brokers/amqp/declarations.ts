@@ -103,7 +103,10 @@ export class Declarations {
   async #declareQueue(queue: Queue): Promise<void> {
     const bindings = queueBindings(queue);
     for (const { exchange } of bindings) await this.declareExchange(exchange);
-    if (!queue.noDeclare) {
+    if (queue.noDeclare) {
+      // Consuming from a queue that is not there would close the consumer's channel, and all its other queues with it.
+      await this.run(`looking for queue ${queue.name}`, (channel) => channel.checkQueue(queue.name));
+    } else {
       const { arguments: given, ...flags } = queueDeclaration(queue);
       const options = { ...flags, arguments: tableValues(given) };
       const difference = await this.#unlessDifferent(`queue ${queue.name}`, (channel) =>

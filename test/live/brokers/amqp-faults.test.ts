@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type Socket, type Server as TcpServer } from "node:net";
 import { type ChannelModel, connect } from "amqplib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Queue, queue } from "../../../protocol/transport/entities.ts";
+import { exchange, type Queue, queue } from "../../../protocol/transport/entities.ts";
 import { AmqpBroker } from "../../../src/brokers/amqp/amqp-broker.ts";
 import type { BrokerOptions } from "../../../src/brokers/broker.ts";
 import { OperationalError } from "../../../src/index.ts";
@@ -19,6 +19,7 @@ import { eventually } from "../../support/eventually.ts";
 const CHANNEL_OPEN = [0, 20, 0, 10];
 const CHANNEL_OPEN_OK = [0, 20, 0, 11];
 const CONFIRM = [0, 60, 0, 80];
+const CONSUME = [0, 60, 0, 20];
 
 const TIMEOUT_MS = 5000;
 
@@ -93,6 +94,12 @@ async function declareElsewhere({ name }: Queue, options: object): Promise<void>
   await channel.close();
 }
 
+async function deleteElsewhere({ name }: Queue): Promise<void> {
+  const channel = await other.createChannel();
+  await channel.deleteQueue(name);
+  await channel.close();
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const caught = (promise: Promise<unknown>): Promise<Error> =>
@@ -152,6 +159,125 @@ describe("a queue that exists otherwise", () => {
     await expect(consume(broker, [tasks])).rejects.toBeInstanceOf(OperationalError);
     await channel.deleteQueue(tasks.name);
     await broker.declare(tasks);
+  });
+});
+
+describe("consuming what cannot be consumed", () => {
+  it("rejects, and does not begin later behind the caller's back", async () => {
+    const channel = await other.createChannel();
+    await declareElsewhere(tasks, { durable: true });
+    const { consumerTag } = await channel.consume(tasks.name, () => undefined, { exclusive: true });
+    const broker = await open();
+    const error = await caught(consume(broker, [tasks]));
+    expect(error).toBeInstanceOf(OperationalError);
+    expect(error.message).toMatch(/ACCESS_REFUSED.*exclusive/);
+    await channel.cancel(consumerTag);
+    await publishMany(broker, tasks, 1);
+    await pause(700);
+    expect(await waiting(tasks)).toBe(1);
+  });
+
+  it("rejects for a queue that somebody else declares and that is not there", async () => {
+    const broker = await open();
+    const error = await caught(consume(broker, [{ ...tasks, noDeclare: true }]));
+    expect(error).toBeInstanceOf(OperationalError);
+    expect(error.message).toMatch(/NOT_FOUND.*no queue/);
+  });
+});
+
+describe("a queue that is deleted while it is consumed", () => {
+  it("is declared anew and consumed again", async () => {
+    const broker = await open();
+    const { deliveries } = await consume(broker, [tasks], {}, (delivery) => delivery.ack());
+    await publishMany(broker, tasks, 1);
+    await eventually(() => deliveries.length === 1);
+    await deleteElsewhere(tasks);
+    await eventually(() => logged(`cancelled the consumer of queue ${tasks.name}`).length === 1);
+    await eventually(async () => {
+      await broker.publish(message({}), to(tasks), TIMEOUT_MS);
+      return deliveries.length > 1;
+    });
+    expect(deliveries.at(-1)?.queue).toBe(tasks.name);
+  });
+
+  it("and declared by somebody else holds up no other queue, and is consumed when it is back", async () => {
+    const foreign = queue(`${tasks.name}-foreign`, { exchange: exchange(""), noDeclare: true });
+    await declareElsewhere(foreign, { durable: true });
+    const broker = await open();
+    const { deliveries } = await consume(broker, [tasks, foreign], { prefetch: 2 }, (delivery) => delivery.ack());
+    await deleteElsewhere(foreign);
+    await eventually(() => logged(foreign.name).length > 0);
+    for (let number = 0; number < 100; number++) {
+      await broker.publish(message({ number }), to(tasks), TIMEOUT_MS);
+      await pause(10);
+    }
+    await eventually(() => deliveries.length === 100);
+    expect(deliveries.some((delivery) => delivery.redelivered)).toBe(false);
+    expect(logged("NOT_FOUND").length).toBeGreaterThan(0);
+    expect(lines.length).toBeLessThan(12);
+    await declareElsewhere(foreign, { durable: true });
+    await broker.publish(message({ number: -1 }), to(foreign), TIMEOUT_MS);
+    await eventually(() => deliveries.some((delivery) => delivery.queue === foreign.name));
+    await eventually(async () => (await waiting(tasks)) === 0);
+  });
+});
+
+describe("a quorum queue", () => {
+  const quorum = { durable: true, arguments: { "x-queue-type": "quorum" } };
+  const kinds: [how: string, make: () => Promise<Queue>][] = [
+    ["that the settings name", async () => ({ ...tasks, arguments: { "x-queue-type": "quorum" } })],
+    [
+      "that the settings take for another",
+      async () => {
+        await declareElsewhere(tasks, quorum);
+        return tasks;
+      },
+    ],
+    [
+      "that somebody else declares",
+      async () => {
+        await declareElsewhere(tasks, quorum);
+        return { ...tasks, exchange: exchange(""), noDeclare: true };
+      },
+    ],
+  ];
+
+  it.each(kinds)("%s is consumed within its prefetch, which may change", async (_, prepare) => {
+    const found = await prepare();
+    const broker = await open();
+    const { deliveries, consumer } = await consume(broker, [found], { prefetch: 3 });
+    for (let number = 0; number < 12; number++) await broker.publish(message({ number }), to(found), TIMEOUT_MS);
+    await eventually(() => deliveries.length === 3);
+    await pause(200);
+    expect(deliveries).toHaveLength(3);
+    for (const delivery of deliveries.slice(0, 3)) delivery.ack();
+    await eventually(() => deliveries.length === 6);
+    consumer.setPrefetch(5);
+    await eventually(() => deliveries.length >= 8);
+    for (const delivery of [...deliveries]) delivery.ack();
+    await eventually(() => deliveries.length === 12);
+    for (const delivery of deliveries) delivery.ack();
+    await consumer.close();
+    expect(await waiting(found)).toBe(0);
+    expect(lines.filter(({ level }) => level === "error")).toEqual([]);
+  });
+
+  it("and a classic one are served by one consumer, also when the quorum queue is added later", async () => {
+    const classic = queue(`${tasks.name}-classic`);
+    const found = { ...tasks, arguments: { "x-queue-type": "quorum" } };
+    const broker = await open();
+    const { deliveries, consumer } = await consume(broker, [classic], { prefetch: 2 });
+    await publishMany(broker, classic, 4);
+    await eventually(() => deliveries.length === 2);
+    await consumer.addQueue(found);
+    await publishMany(broker, found, 4);
+    await eventually(() => deliveries.filter((delivery) => delivery.queue === found.name).length === 2);
+    for (let settled = 0; settled < 8; settled++) {
+      await eventually(() => deliveries.length > settled);
+      deliveries[settled]?.ack();
+    }
+    await consumer.close();
+    expect([await waiting(classic), await waiting(found)]).toEqual([0, 0]);
   });
 });
 
@@ -229,6 +355,21 @@ describe("a connection that breaks", () => {
     expect(await waiting(tasks)).toBe(1);
   });
 
+  it("while consuming begins either consumes or rejects for good", async () => {
+    const broker = await open();
+    await broker.declare(tasks);
+    proxy.cutAt("client", CONSUME);
+    const begun = await consume(broker, [tasks]).catch((error: Error) => error);
+    await publishMany(broker, tasks, 1);
+    if (begun instanceof Error) {
+      expect(begun).toBeInstanceOf(OperationalError);
+      await pause(500);
+      expect(await waiting(tasks)).toBe(1);
+    } else {
+      await eventually(() => begun.deliveries.length === 1);
+    }
+  });
+
   it("as soon as it is open is not opened again without a pause", async () => {
     const broker = await open();
     await consume(broker, [tasks]);
@@ -261,6 +402,31 @@ describe("a connection that breaks", () => {
     await eventually(() => broker.connected, 5000);
     await publishMany(broker, tasks, 1);
     await eventually(() => deliveries.length === 1);
+  });
+
+  it("without a word holds up nobody who closes", async () => {
+    const broker = await open({ connectionTimeout: 0.5 });
+    const [one, two] = [await consume(broker, [tasks]), await consume(broker, [tasks])];
+    await one.consumer.cancel();
+    proxy.freeze();
+    const before = Date.now();
+    await Promise.all([one.consumer.close(), two.consumer.close()]);
+    await broker.close(500);
+    expect(Date.now() - before).toBeLessThan(2500);
+    proxy.thaw();
+  });
+
+  it("on one side only: its own queue is consumed again once the broker has noticed too", async () => {
+    const own = queue(`${tasks.name}-own`, { exclusive: true, durable: false });
+    const broker = await open();
+    const { deliveries } = await consume(broker, [own], { noAck: true });
+    const cutServer = proxy.cutClients();
+    await eventually(() => logged("RESOURCE_LOCKED").length > 0);
+    cutServer();
+    await eventually(async () => {
+      await broker.publish(message({}), to(own), TIMEOUT_MS).catch(() => undefined);
+      return deliveries.length > 0;
+    });
   });
 
   it("for good: publishing and consuming reject within their time, and say why", async () => {
