@@ -96,6 +96,8 @@ export interface ConsumeOptions {
    * It has been taken out of the queue. Must not throw.
    */
   onUnreadable(unreadable: UnreadableMessage): void;
+  /** Called when unsettled deliveries have become {@link Delivery.returned}. Must not throw. */
+  onReturned?(): void;
 }
 
 /** Something in a queue that is no message. */
@@ -114,8 +116,13 @@ export interface Delivery {
   readonly routingKey: string;
   readonly redelivered: boolean;
   /**
-   * The message is done. Settling is sent in the background, many at a time, and before the consumer closes. On a
-   * connection that broke since, AMQP has already put the message back, and nothing happens.
+   * True when the broker has the message back, because the connection that it came by broke: it will be delivered
+   * again, here or elsewhere. What has not begun with this delivery must not begin any more.
+   */
+  readonly returned: boolean;
+  /**
+   * The message is done. Settling is sent in the background, many at a time, and before the consumer closes. Nothing
+   * happens when it was returned.
    */
   ack(): void;
   /** The message is not wanted: put back (at the end of the queue where the transport can choose), or dropped. */

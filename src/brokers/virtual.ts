@@ -16,6 +16,7 @@ export class VirtualDelivery implements Delivery {
   readonly exchange: string;
   readonly routingKey: string;
   readonly redelivered: boolean;
+  readonly returned = false;
   readonly #tag: string;
   readonly #settlement: Settlement | null;
 

@@ -67,6 +67,7 @@ export class TaskConsumer {
       prefetch: this.prefetch,
       onDelivery: (delivery) => this.#receive(delivery),
       onUnreadable: (unreadable) => this.#onUnreadable(unreadable),
+      onReturned: () => this.#dropReturned(),
     });
   }
 
@@ -156,7 +157,7 @@ export class TaskConsumer {
   }
 
   #schedule(request: Request): void {
-    if (this.#stopping) return;
+    if (this.#stopping || request.delivery.returned) return;
     this.#sendReceived(request);
     const { state } = this.#options;
     if (request.eta !== null && request.eta > Date.now()) {
@@ -166,6 +167,19 @@ export class TaskConsumer {
     } else {
       this.#reserve(request);
     }
+  }
+
+  /**
+   * Forgets tasks that have not begun and whose messages the broker has back: it delivers them again. What waits in the
+   * pool is passed over when its turn comes. Mirrors `celery/worker/consumer/consumer.py on_close`.
+   */
+  #dropReturned(): void {
+    const { state } = this.#options;
+    this.#eta.keep((request) => !request.delivery.returned);
+    for (const request of [...state.scheduled, ...state.reserved]) {
+      if (request.delivery.returned && !state.active.has(request)) state.taskReady(request);
+    }
+    this.updatePrefetch();
   }
 
   #onDue(request: Request): void {

@@ -36,6 +36,11 @@ export class EtaSchedule {
     this.#arm();
   }
 
+  /** Forgets the tasks that are not worth keeping. */
+  keep(isKept: (request: Request) => boolean): void {
+    for (const request of this.clear()) if (isKept(request)) this.add(request, request.eta ?? 0);
+  }
+
   /** Forgets everything, and says what it was. */
   clear(): Request[] {
     const requests = this.requests();

@@ -57,8 +57,9 @@ export class Tracer {
     this.#bodies = new BodyReader(context.serializers, context.settings.acceptContent);
   }
 
-  /** Runs a task to its end. Never rejects. */
+  /** Runs a task to its end, unless its message was returned before it began. Never rejects. */
   async trace(request: Request): Promise<void> {
+    if (request.delivery.returned) return;
     try {
       if (await this.dropIfRevoked(request)) return;
       request.timeStart = Date.now() / 1000;

@@ -89,11 +89,14 @@ export class AmqpConsumer implements Consumer, Settlement {
 
   /** The channel or its connection is lost: the broker has put back what was not settled. */
   lost(): void {
+    const returned = [...this.#held];
     this.#channel = undefined;
     this.#held.clear();
     this.#tags.clear();
     this.#limit = undefined;
     this.#stopRetrying();
+    for (const delivery of returned) delivery.returned = true;
+    if (returned.length > 0) this.#options.onReturned?.();
   }
 
   setPrefetch(prefetch: number): void {

@@ -5,7 +5,7 @@ import { readMessage } from "./properties.ts";
 
 /** Whom a delivery asks before it is settled. */
 export interface Settlement {
-  /** @returns false when it was settled before, or its channel is gone and the broker has it back */
+  /** @returns false when it was settled before, or is {@link AmqpDelivery.returned} */
   settle(delivery: AmqpDelivery): boolean;
 }
 
@@ -16,6 +16,7 @@ export class AmqpDelivery implements Delivery {
   readonly exchange: string;
   readonly routingKey: string;
   readonly redelivered: boolean;
+  returned = false;
   readonly channel: Channel;
   readonly #delivered: ConsumeMessage;
   readonly #settlement: Settlement | null;

@@ -101,6 +101,7 @@ class MemoryDelivery implements Delivery {
   readonly exchange: string;
   readonly routingKey: string;
   readonly redelivered: boolean;
+  readonly returned = false;
   readonly #waiting: Waiting;
   readonly #hub: MemoryHub;
   /** @returns false when it was settled before, or needs no settling */
