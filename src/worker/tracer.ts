@@ -64,7 +64,6 @@ export class Tracer {
       if (await this.dropIfRevoked(request)) return;
       request.timeStart = Date.now() / 1000;
       this.#state.taskAccepted(request);
-      if (!request.definition.acksLate) request.acknowledge();
       this.#event(request, "task-started", {});
       await this.#run(request);
     } catch (error) {
@@ -112,6 +111,8 @@ export class Tracer {
       if (!isUnreadable(error)) throw error;
       return this.#unreadable(request, error as Error);
     }
+    // Not before it was read: what is acknowledged cannot be rejected.
+    if (!request.definition.acksLate) request.acknowledge();
     const [args, kwargs, embed] = body;
     const taskRequest = request.taskRequest(args, kwargs);
     const storeState = async (state: string, meta: unknown): Promise<void> => {

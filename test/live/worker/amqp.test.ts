@@ -1,6 +1,7 @@
-import { type ChannelModel, connect } from "amqplib";
+import { randomUUID } from "node:crypto";
+import { type ChannelModel, connect, type Options } from "amqplib";
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
-import { type Celery, OperationalError } from "../../../src/index.ts";
+import { type Celery, OperationalError, TaskError } from "../../../src/index.ts";
 import { startProxy, type TcpProxy } from "../../servers/proxy.ts";
 import { type TestApp, testApp } from "../../support/app.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -220,5 +221,131 @@ describe("a worker on quorum queues", () => {
     expect(await Promise.all(results.map((result) => result.get(within)))).toEqual(results.map((_, at) => at + 1));
     expect(test.logged("x-queue-type quorum, where the settings say nothing").length).toBeGreaterThan(0);
     await eventually(async () => (await waiting()) === 0);
+  });
+});
+
+describe("a worker survives a message", () => {
+  const DEAD = "dead-letters";
+
+  interface Sent {
+    body?: string | Buffer;
+    contentType?: string;
+    headers?: object;
+    /** In place of all properties. */
+    properties?: Options.Publish;
+  }
+
+  /** Sends a message as py-amqp would, but for what the test changes. */
+  async function send(
+    id: string,
+    { body = "[[1, 2], {}, {}]", contentType = "application/json", headers, properties }: Sent,
+  ): Promise<void> {
+    const channel = await other.createConfirmChannel();
+    const usual = {
+      contentType,
+      contentEncoding: "utf-8",
+      correlationId: id,
+      headers: { lang: "py", task: "tasks.add", id, root_id: id, ...headers },
+    };
+    channel.sendToQueue(app.settings.taskDefaultQueue, Buffer.from(body), properties ?? usual);
+    await channel.waitForConfirms();
+    await channel.close();
+  }
+
+  const dead = (): string => `${app.settings.taskDefaultQueue}-${DEAD}`;
+
+  beforeEach(async () => {
+    const channel = await other.createChannel();
+    await channel.assertQueue(dead());
+    const deadLettering = { deadLetterExchange: "", deadLetterRoutingKey: dead() };
+    await channel.assertQueue(app.settings.taskDefaultQueue, { durable: true, ...deadLettering });
+    await channel.close();
+    await test.start({ concurrency: 2 });
+  });
+
+  afterEach(async () => {
+    const channel = await other.createChannel();
+    await channel.deleteQueue(dead());
+    await channel.close();
+  });
+
+  /** The worker still serves, on the connection that it had, and has left nothing behind. */
+  async function expectHealthy(): Promise<void> {
+    expect(await (await app.sendTask("tasks.add", [20, 22])).get(within)).toBe(42);
+    expect(await waiting()).toBe(0);
+    expect(test.logged("lost")).toEqual([]);
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  }
+
+  const failing: [what: string, sent: Sent, type: RegExp][] = [
+    ["that is bad JSON", { body: "[[1, 2" }, /DecodeError/],
+    ["that is empty", { body: "" }, /DecodeError/],
+    ["that is not UTF-8", { body: Buffer.from([0xff, 0xfe, 0]) }, /DecodeError/],
+    ["that is a string", { body: '"hello"' }, /InvalidTaskError/],
+    ["nested too deep", { body: `[[${"[".repeat(1e5)}${"]".repeat(1e5)}], {}, {}]` }, /DecodeError|TypeError/],
+    ["of an unknown content type", { contentType: "application/x-nonsense" }, /ContentDisallowed/],
+    [
+      "that is a pickle",
+      { body: Buffer.from("80049529", "hex"), contentType: "application/x-python-serialize" },
+      /ContentDisallowed/,
+    ],
+    ["whose keywords are __proto__", { body: '[[1], {"__proto__": {"polluted": 1}}, {}]' }, /TypeError/],
+    ["with an eta that is no time", { headers: { eta: "tomorrow" } }, /InvalidTaskError/],
+    ["with an unknown compression", { headers: { compression: "application/x-nonsense" } }, /SerializerNotInstalled/],
+  ];
+
+  it.each(failing)("%s, and fails its task", async (_, sent, type) => {
+    const id = randomUUID();
+    await send(id, sent);
+    const result = app.asyncResult(id).get(within);
+    const error = await result.catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(TaskError);
+    expect((error as TaskError).type).toMatch(type);
+    await eventually(() => test.lines.some((line) => line.level === "error"));
+    // What the task itself says is wrong is an answer like any other; what cannot be read is rejected.
+    if ((error as TaskError).type !== "TypeError") await eventually(async () => (await waiting(dead())) === 1);
+    await expectHealthy();
+  });
+
+  const unanswerable: [what: string, sent: Sent][] = [
+    ["without headers", { properties: { contentType: "application/json", contentEncoding: "utf-8" } }],
+    ["without anything", { body: "hello", properties: {} }],
+    ["without an id", { headers: { id: null } }],
+    ["with a number for an id", { headers: { id: 5 } }],
+    ["with a table for a task", { headers: { task: { "__proto__ ": 1 } } }],
+    ["with bytes for a task", { headers: { task: Buffer.from("tasks.add") } }],
+  ];
+
+  it.each(unanswerable)("%s, and rejects it", async (_, sent) => {
+    await send(randomUUID(), sent);
+    await eventually(() => test.logged("rejected").length === 1);
+    await eventually(async () => (await waiting(dead())) === 1);
+    await expectHealthy();
+  });
+
+  it("with __proto__ in headers and arguments: keys like any other", async () => {
+    const seen: unknown[] = [];
+    app.task({ name: "tasks.proto", bind: true }, (self, value: object) => {
+      seen.push(Object.keys(value), Object.keys(self.request.headers ?? {}));
+    });
+    const id = randomUUID();
+    const hostile = JSON.parse('{"__proto__": {"polluted": 1}, "constructor": 2}') as object;
+    await send(id, {
+      body: '[[{"__proto__": {"polluted": 1}, "constructor": 2}], {}, {}]',
+      headers: Object.assign(Object.create(null), { task: "tasks.proto", hostile }),
+    });
+    await app.asyncResult(id).get(within);
+    expect(seen[0]).toEqual(["__proto__", "constructor"]);
+    expect(seen[1]).toEqual(["hostile"]);
+    await expectHealthy();
+  });
+
+  it("with a header that is nested a thousand deep", async () => {
+    let nested: object = {};
+    for (let depth = 0; depth < 1000; depth++) nested = { a: nested };
+    const id = randomUUID();
+    await send(id, { headers: { nested } });
+    expect(await app.asyncResult(id).get(within)).toBe(3);
+    await expectHealthy();
   });
 });
