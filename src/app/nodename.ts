@@ -9,9 +9,10 @@ export function anonNodename(): string {
  * A worker's node name. In it, `%h` is the host's full name, `%n` its first part, `%d` the rest, `%%` a percent sign.
  * Mirrors `celery/utils/nodenames.py host_format`.
  *
- * @param name what `-n` says, `@<host>` added when it has no host; `celery@<host>` when left out
+ * @param name what `-n` says, `@<host>` added when it has no host; `celeriac@<host>` when left out: two
+ *   nodes of one name cannot live on one broker, and a Python worker on this host is `celery@<host>`
  */
-export function nodename(name = "celery"): string {
+export function nodename(name = "celeriac"): string {
   const host = hostname();
   const [short = host, ...domain] = host.split(".");
   const parts: Record<string, string> = { h: host, n: short, d: domain.join("."), "%": "%", i: "", I: "" };

@@ -41,7 +41,10 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
         "which lets running tasks finish; a second one stops it cold.",
     )
     .optionsGroup("Worker Options:")
-    .option("-n, --hostname <name>", "the node's name; %h is the host, %n its first part, %d its domain")
+    .option(
+      "-n, --hostname <name>",
+      "the node's name, celeriac@%h by default; %h is the host, %n its first part, %d its domain",
+    )
     .option("-I, --include <modules>", "more modules to import, with commas between them", names)
     .option("--purge", "drop all waiting tasks first; they cannot be had back")
     .option("--discard", "the same as --purge")
