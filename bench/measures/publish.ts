@@ -25,6 +25,12 @@ export async function measurePublish(arena: Arena): Promise<Measured> {
       await clear(arena);
       if (round >= 0) add(figures, contestant.name, count / seconds);
     }
+    if (arena.kind === "redis") {
+      const { seconds } = await driver.tell<{ seconds: number }>("publishMade", Math.round(20_000 * arena.scale));
+      await clear(arena);
+      if (round >= 0)
+        add(figures, `${driver.name}, each message made by JSON.stringify`, (20_000 * arena.scale) / seconds);
+    }
     if (arena.kind === "amqp") {
       const count = Math.round(20_000 * arena.scale);
       const { seconds } = await driver.tell<{ seconds: number }>("publishUnconfirmed", count);
