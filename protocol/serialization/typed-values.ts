@@ -44,7 +44,7 @@ export function isTypedValue(value: object): value is TypedValue {
  */
 export function fromTypedValue({ __type__: type, __value__: value }: TypedValue): unknown {
   const decode = decoders.get(type);
-  if (!decode) throw new DecodeError(`Unsupported type ${JSON.stringify(type)} in a typed JSON value`);
+  if (!decode) throw new DecodeError(`Unsupported type ${shown(type)} in a typed JSON value`);
   try {
     return decode(value);
   } catch (cause) {
@@ -61,6 +61,11 @@ const decoders = new Map<string, (value: unknown) => unknown>([
   ["bytes", (value) => utf8Encode(text(value))],
   ["base64", (value) => base64Decode(text(value))],
 ]);
+
+/** What came off the wire need not be text. */
+function shown(type: unknown): string {
+  return typeof type === "string" ? JSON.stringify(type) : typeof type;
+}
 
 function text(value: unknown): string {
   if (typeof value !== "string") throw new TypeError(`expected text, got ${value === null ? "null" : typeof value}`);
