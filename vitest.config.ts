@@ -9,6 +9,14 @@ export default defineConfig({
       {
         test: {
           ...common,
+          name: "fuzz",
+          include: ["test/fuzz/**/*.test.ts"],
+          testTimeout: 15_000,
+        },
+      },
+      {
+        test: {
+          ...common,
           name: "live",
           include: ["test/live/**/*.test.ts"],
           globalSetup: ["test/global-setup.ts"],

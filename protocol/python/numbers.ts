@@ -42,3 +42,9 @@ export function isPythonInt(value: number): boolean {
 export function numberRepr(value: number): string {
   return isPythonInt(value) ? String(value) : floatRepr(value);
 }
+
+/**
+ * The longest integer, in digits, that Python turns into text or reads from it: either takes more time than the text is
+ * long. Mirrors `sys.get_int_max_str_digits()`.
+ */
+export const INT_MAX_STR_DIGITS = 4300;

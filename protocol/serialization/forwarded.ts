@@ -5,19 +5,18 @@ import { fromTypedValue, isTypedValue } from "./typed-values.ts";
 
 /**
  * The Python value that stands behind one that is only forwarded: a {@link RawJson}, or a typed value that was left in
- * its written form. Any other is given back as it is.
+ * its written form. Any other is given back as it is; so is one that cannot be read, as the text that it was.
  */
 export function forwardedValue(value: object): unknown {
-  if (value instanceof RawJson) return rawValue(value.text);
-  if (!isTypedValue(value)) return value;
   try {
-    return fromTypedValue(value);
+    if (value instanceof RawJson) return rawValue(value);
+    return isTypedValue(value) ? fromTypedValue(value) : value;
   } catch {
-    return value;
+    return value instanceof RawJson ? value.text : value;
   }
 }
 
-function rawValue(text: string): unknown {
-  if (/^-?\d+$/.test(text)) return BigInt(text);
-  return /^-?[\dIN]/.test(text) ? new Float(Number(text)) : loads(text);
+function rawValue(raw: RawJson): unknown {
+  const isFloat = /^-?[\dIN]/.test(raw.text) && !/^-?\d+$/.test(raw.text);
+  return isFloat ? new Float(Number(raw.text)) : loads(raw.text);
 }

@@ -1,5 +1,7 @@
 import { DecodeError } from "../errors.ts";
-import { floatRepr } from "../python/numbers.ts";
+import { floatRepr, INT_MAX_STR_DIGITS } from "../python/numbers.ts";
+import { MAX_DEPTH } from "./json-depth.ts";
+import { setOwn } from "./own-key.ts";
 import { RawJson } from "./raw-json.ts";
 import { fromTypedValue, isTypedValue } from "./typed-values.ts";
 
@@ -7,46 +9,49 @@ const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
 const WORD = /true|false|null|NaN|-?Infinity/y;
 const INTEGER_KEY = /^(?:0|[1-9]\d*)$/;
-/** Any number that a double might not hold needs this many digits in a row. */
-const LONG_NUMBER = /\d{16}/;
+/** What `JSON.parse` may read otherwise than Python: more digits in a row than a double holds, and the integer `-0`. */
+const OTHER_NUMBER = /\d{16}|-0(?![\w.])/;
+const TOO_DEEP = "the JSON is nested too deeply";
 
 /**
  * The value of JSON text as Python's `json.loads` through kombu reads it: integers beyond 2^53 as `bigint`, `NaN` and
  * `Infinity` accepted, typed values as {@link DateTime}, {@link Decimal}, `Uint8Array`… `JSON.parse` does the work
  * wherever it gives the same. Mirrors `kombu/utils/json.py loads`.
  *
- * @throws DecodeError when the text is not JSON, or holds a typed value that kombu does not know
+ * @throws DecodeError when the text is not JSON, is nested too deeply, or holds a typed value that kombu does not know
  */
 export function loads(text: string): unknown {
-  const value = LONG_NUMBER.test(text) ? parse(text, "values") : parseFast(text);
-  return text.includes('"__type__"') ? guardStack(() => revive(value)) : value;
+  const value = OTHER_NUMBER.test(text) ? parse(text, "values") : parseFast(text);
+  return text.includes('"__type__"') ? revive(value) : value;
 }
 
 /**
  * The value of JSON text that is only forwarded: what JavaScript would change stays {@link RawJson}, and typed values
  * stay the objects they are on the wire. Writing it again gives the text that Python wrote, byte for byte.
  *
- * @throws DecodeError when the text is not JSON
+ * @throws DecodeError when the text is not JSON, or is nested too deeply
  */
 export function loadsForward(text: string): unknown {
   return parse(text, "forward");
 }
 
 function parseFast(text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     return parse(text, "values");
   }
+  // A text that is not twice as long as the limit is not nested deeper than that.
+  if (text.length > 2 * MAX_DEPTH) checkDepth(value, MAX_DEPTH);
+  return value;
 }
 
-function guardStack<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof RangeError) throw new DecodeError("the JSON is nested too deeply", { cause: error });
-    throw error;
-  }
+function checkDepth(value: unknown, left: number): void {
+  if (typeof value !== "object" || value === null) return;
+  if (left === 0) throw new DecodeError(TOO_DEEP);
+  if (Array.isArray(value)) for (const item of value) checkDepth(item, left - 1);
+  else for (const key of Object.keys(value)) checkDepth((value as Record<string, unknown>)[key], left - 1);
 }
 
 function revive(value: unknown): unknown {
@@ -61,25 +66,17 @@ function revive(value: unknown): unknown {
   return isTypedValue(value) ? fromTypedValue(value) : value;
 }
 
-/** Sets a key without ever reaching the prototype by the name of `__proto__`. */
-function setOwn(target: object, key: string, value: unknown): void {
-  if (key === "__proto__") {
-    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
-  } else {
-    (target as Record<string, unknown>)[key] = value;
-  }
-}
-
 type Mode = "values" | "forward";
 
 function parse(text: string, mode: Mode): unknown {
-  return guardStack(() => new Reader(text, mode).read());
+  return new Reader(text, mode).read();
 }
 
 class Reader {
   readonly #text: string;
   readonly #forward: boolean;
   #at = 0;
+  #depth = 0;
 
   constructor(text: string, mode: Mode) {
     this.#text = text;
@@ -97,9 +94,8 @@ class Reader {
     this.#space();
     switch (this.#text[this.#at]) {
       case "{":
-        return this.#object();
       case "[":
-        return this.#list();
+        return this.#container();
       case '"':
         return this.#string();
       case "t":
@@ -111,6 +107,14 @@ class Reader {
       default:
         return this.#text.startsWith("-I", this.#at) ? this.#word() : this.#number();
     }
+  }
+
+  #container(): unknown {
+    if (this.#depth === MAX_DEPTH) throw new DecodeError(TOO_DEEP);
+    this.#depth++;
+    const container = this.#text[this.#at] === "{" ? this.#object() : this.#list();
+    this.#depth--;
+    return container;
   }
 
   #list(): unknown[] {
@@ -191,10 +195,15 @@ class Reader {
     if (fraction === undefined && exponent === undefined) {
       if (Number.isSafeInteger(value) && token !== "-0") return value;
       if (this.#forward) return new RawJson(token);
-      return token === "-0" ? 0 : BigInt(token);
+      return token === "-0" ? 0 : this.#integer(token);
     }
     const unchanged = !Number.isInteger(value) && floatRepr(value) === token;
     return unchanged || !this.#forward ? value : new RawJson(token);
+  }
+
+  #integer(token: string): bigint {
+    if (token.replace("-", "").length > INT_MAX_STR_DIGITS) this.#fail("Integer of too many digits");
+    return BigInt(token);
   }
 
   #space(): void {

@@ -1,5 +1,6 @@
 import { EncodeError } from "../errors.ts";
-import { Float, floatRepr, isPythonInt } from "../python/numbers.ts";
+import { Float, floatRepr, INT_MAX_STR_DIGITS, isPythonInt } from "../python/numbers.ts";
+import { MAX_DEPTH } from "./json-depth.ts";
 import { RawJson } from "./raw-json.ts";
 import { toTypedValue } from "./typed-values.ts";
 
@@ -24,16 +25,13 @@ const WIRE_KEYS: ReadonlyMap<string, string> = new Map(
  * beyond ASCII escaped, `NaN` and `Infinity` bare, a `float` never without its point, typed values for dates, bytes…
  * Mirrors `kombu/utils/json.py dumps`.
  *
- * @throws EncodeError for a value with no form in JSON, a cycle, or nesting beyond what the stack holds
+ * @throws EncodeError for a value with no form in JSON, a cycle, or one nested too deeply
  */
 export function dumps(value: unknown): string {
   try {
-    return write(value);
+    return write(value, 0);
   } catch (error) {
     if (error instanceof EncodeError) throw error;
-    if (error instanceof RangeError && /call stack/i.test(error.message)) {
-      throw new EncodeError("Circular reference detected, or nested too deeply", { cause: error });
-    }
     throw new EncodeError(`cannot be written as JSON: ${(error as Error).message}`, { cause: error });
   }
 }
@@ -44,7 +42,7 @@ export function dumpString(text: string): string {
   return JSON.stringify(text).replace(NOT_ASCII, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-function write(value: unknown): string {
+function write(value: unknown, depth: number): string {
   switch (typeof value) {
     case "string":
       return dumpString(value);
@@ -55,10 +53,11 @@ function write(value: unknown): string {
     case "undefined":
       return "null";
     case "bigint":
-      return String(value);
+      return dumpBigint(value);
     case "object":
       if (value === null) return "null";
-      return Array.isArray(value) ? writeList(value) : writeObject(value);
+      if (depth === MAX_DEPTH) throw new EncodeError("Circular reference detected, or nested too deeply");
+      return Array.isArray(value) ? writeList(value, depth + 1) : writeObject(value, depth + 1);
     default:
       throw new EncodeError(`Object of type ${typeof value} is not JSON serializable`);
   }
@@ -69,27 +68,33 @@ function dumpNumber(value: number): string {
   return Number.isFinite(value) ? floatRepr(value) : String(value);
 }
 
-function writeList(items: readonly unknown[]): string {
+function dumpBigint(value: bigint): string {
+  const text = String(value);
+  if (text.replace("-", "").length <= INT_MAX_STR_DIGITS) return text;
+  throw new EncodeError(`an integer of more than ${INT_MAX_STR_DIGITS} digits is not JSON serializable`);
+}
+
+function writeList(items: readonly unknown[], depth: number): string {
   if (items.length === 0) return "[]";
-  let out = `[${write(items[0])}`;
-  for (let i = 1; i < items.length; i++) out += `, ${write(items[i])}`;
+  let out = `[${write(items[0], depth)}`;
+  for (let i = 1; i < items.length; i++) out += `, ${write(items[i], depth)}`;
   return `${out}]`;
 }
 
-function writeObject(value: object): string {
+function writeObject(value: object, depth: number): string {
   const prototype = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) return writePlain(value as Record<string, unknown>);
+  if (prototype === Object.prototype || prototype === null) return writePlain(value as Record<string, unknown>, depth);
   if (value instanceof RawJson) return value.text;
   if (value instanceof Float) return Number.isFinite(value.value) ? floatRepr(value.value) : String(value.value);
-  if (value instanceof Map) return writeMap(value);
+  if (value instanceof Map) return writeMap(value, depth);
   const typed = toTypedValue(value);
-  if (typed) return `{"__type__": "${typed.__type__}", "__value__": ${write(typed.__value__)}}`;
+  if (typed) return `{"__type__": "${typed.__type__}", "__value__": ${write(typed.__value__, depth)}}`;
   const toJson = (value as { toJSON?: unknown }).toJSON;
-  if (typeof toJson === "function") return write(toJson.call(value));
+  if (typeof toJson === "function") return write(toJson.call(value), depth);
   throw new EncodeError(`Object of type ${typeName(value)} is not JSON serializable`);
 }
 
-function writePlain(value: Record<string, unknown>): string {
+function writePlain(value: Record<string, unknown>, depth: number): string {
   let out = "";
   for (const key of Object.keys(value)) {
     const item = value[key];
@@ -97,14 +102,14 @@ function writePlain(value: Record<string, unknown>): string {
     out +=
       (out === "" ? "{" : ", ") +
       (WIRE_KEYS.get(key) ?? `${dumpString(key)}: `) +
-      (item === null ? "null" : write(item));
+      (item === null ? "null" : write(item, depth));
   }
   return out === "" ? "{}" : `${out}}`;
 }
 
 /** Python turns the keys of a dict into text: `1`, `1.0`, `True` and `None` are `"1"`, `"1.0"`, `"true"`, `"null"`. */
-function writeMap(map: ReadonlyMap<unknown, unknown>): string {
-  const parts = Array.from(map, ([key, item]) => `${dumpKey(key)}: ${write(item)}`);
+function writeMap(map: ReadonlyMap<unknown, unknown>, depth: number): string {
+  const parts = Array.from(map, ([key, item]) => `${dumpKey(key)}: ${write(item, depth)}`);
   return `{${parts.join(", ")}}`;
 }
 
@@ -112,7 +117,7 @@ function dumpKey(key: unknown): string {
   if (typeof key === "string") return dumpString(key);
   const scalar = key === null || typeof key === "number" || typeof key === "boolean" || typeof key === "bigint";
   if (!scalar) throw new EncodeError(`keys must be str, int, float, bool or None, not ${typeName(key)}`);
-  return `"${write(key)}"`;
+  return `"${write(key, 0)}"`;
 }
 
 function typeName(value: unknown): string {
