@@ -1,19 +1,10 @@
-import { Decoder, Encoder, ExtensionCodec } from "@msgpack/msgpack";
-import { DecodeError, EncodeError } from "../errors.ts";
+import { Encoder } from "@msgpack/msgpack";
+import { EncodeError } from "../errors.ts";
 import { Float, isPythonInt } from "../python/numbers.ts";
+import { unpack, unpackForward } from "./msgpack-reader.ts";
 import type { Serializer } from "./serializer.ts";
 
-/** Python packs no extension types and its reader gets them as opaque `ExtType`s: neither side may use any. */
-const extensionCodec = new ExtensionCodec();
-extensionCodec.register({
-  type: -1,
-  encode: () => null,
-  decode: () => {
-    throw new DecodeError("msgpack timestamps are not used by Celery");
-  },
-});
-
-const ENCODER = { extensionCodec, useBigInt64: true, maxDepth: 500 } as const;
+const ENCODER = { useBigInt64: true, maxDepth: 500 } as const;
 
 /** How one value is being packed. */
 interface Packing {
@@ -43,14 +34,8 @@ export const msgpack: Serializer = {
       throw new EncodeError(`cannot be written as msgpack: ${(error as Error).message}`, { cause: error });
     }
   },
-  decode(body) {
-    try {
-      return safeIntegers(new Decoder({ extensionCodec, useBigInt64: true }).decode(body));
-    } catch (error) {
-      if (error instanceof DecodeError) throw error;
-      throw new DecodeError(`not msgpack: ${(error as Error).message}`, { cause: error });
-    }
-  },
+  decode: unpack,
+  decodeForward: unpackForward,
 };
 
 const MAX_UINT64 = 2n ** 64n;
@@ -87,15 +72,4 @@ function packableObject(value: object, depth: number, packing: Packing): Record<
     if (item !== undefined) object[String(key)] = toPackable(item, depth + 1, packing);
   }
   return object;
-}
-
-/** 64-bit integers arrive as `bigint`; those that a double holds become numbers, as everywhere else. */
-function safeIntegers(value: unknown): unknown {
-  if (typeof value === "bigint") {
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : value;
-  }
-  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
-  if (Array.isArray(value)) return value.map(safeIntegers);
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, safeIntegers(item)]));
 }
