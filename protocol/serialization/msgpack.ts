@@ -1,14 +1,18 @@
 import { Encoder } from "@msgpack/msgpack";
 import { EncodeError } from "../errors.ts";
 import { Float, isPythonInt } from "../python/numbers.ts";
+import { forwardedValue } from "./forwarded.ts";
 import { unpack, unpackForward } from "./msgpack-reader.ts";
+import { RawJson } from "./raw-json.ts";
 import type { Serializer } from "./serializer.ts";
 
 const ENCODER = { useBigInt64: true, maxDepth: 500 } as const;
+/** Half a character, which UTF-8 has no form for. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** How one value is being packed. */
 interface Packing {
-  /** True once a {@link Float} was seen that JavaScript would write as an integer. */
+  /** True once a float was seen that the encoder would write as an integer: a whole {@link Float}, or `-0`. */
   hasWholeFloat: boolean;
   integersAsBigint: boolean;
 }
@@ -47,9 +51,13 @@ function toPackable(value: unknown, depth: number, packing: Packing): unknown {
   if (value === undefined || value === null) return null;
   if (typeof value === "bigint") {
     if (value >= MAX_UINT64 || value < MIN_INT64) throw new EncodeError("Integer value out of range");
-    return Number.isSafeInteger(Number(value)) && !packing.integersAsBigint ? Number(value) : value;
+    return packing.integersAsBigint ? value : packableInteger(value);
   }
-  if (typeof value === "number") return packing.integersAsBigint && isPythonInt(value) ? BigInt(value) : value;
+  if (typeof value === "number") {
+    if (!isPythonInt(value)) return packableFloat(value, packing);
+    return packing.integersAsBigint ? BigInt(value) : packableInteger(value);
+  }
+  if (typeof value === "string") return packableText(value);
   if (typeof value === "function" || typeof value === "symbol") {
     throw new EncodeError(`can not serialize '${typeof value}' object`);
   }
@@ -59,17 +67,31 @@ function toPackable(value: unknown, depth: number, packing: Packing): unknown {
   if (value instanceof Map || prototype === Object.prototype || prototype === null) {
     return packableObject(value, depth, packing);
   }
-  if (value instanceof Float) {
-    packing.hasWholeFloat ||= isPythonInt(value.value);
-    return value.value;
-  }
+  if (value instanceof Float) return packableFloat(value.value, packing);
+  if (value instanceof RawJson) return toPackable(forwardedValue(value), depth, packing);
   throw new EncodeError(`can not serialize '${value.constructor?.name ?? "object"}' object`);
 }
 
 function packableObject(value: object, depth: number, packing: Packing): Record<string, unknown> {
   const object: Record<string, unknown> = Object.create(null);
   for (const [key, item] of value instanceof Map ? value : Object.entries(value)) {
-    if (item !== undefined) object[String(key)] = toPackable(item, depth + 1, packing);
+    if (item !== undefined) object[packableText(String(key))] = toPackable(item, depth + 1, packing);
   }
   return object;
+}
+
+/** As a number the encoder writes it in the fewest bytes, but one of more than 32 bits as a float. */
+function packableInteger(value: number | bigint): number | bigint {
+  return value >= -0x80000000 && value <= 0xffffffff ? Number(value) : BigInt(value);
+}
+
+function packableFloat(value: number, packing: Packing): number {
+  packing.hasWholeFloat ||= Number.isSafeInteger(value);
+  return value;
+}
+
+/** The encoder would write bytes that Python refuses to read. */
+function packableText(value: string): string {
+  if (LONE_SURROGATE.test(value)) throw new EncodeError("text with half a character in it cannot be written as UTF-8");
+  return value;
 }

@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { ContentDisallowed, DecodeError, EncodeError } from "../../protocol/errors.ts";
+import { Float } from "../../protocol/python/numbers.ts";
+import { loads, loadsForward } from "../../protocol/serialization/json-reader.ts";
 import { msgpack } from "../../protocol/serialization/msgpack.ts";
 import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
-import { damaged, msgpackValue, shape } from "./values.ts";
+import { bigint, brokenText, damaged, msgpackValue, number, shape, typed } from "./values.ts";
 
 const OWN_OF_PROTOTYPE = Object.getOwnPropertyNames(Object.prototype).sort();
 
@@ -29,9 +31,59 @@ function lists(depth: number): Uint8Array {
 }
 
 describe("a value in msgpack", () => {
+  it("comes back as it went", () => {
+    fc.assert(
+      fc.property(msgpackValue, (value) => {
+        expect(shape(msgpack.decode(msgpack.encode(value)))).toEqual(shape(value));
+      }),
+      { numRuns: 1500 },
+    );
+  });
+
+  it("is written again byte for byte when it is only forwarded", () => {
+    fc.assert(
+      fc.property(msgpackValue, (value) => {
+        const bytes = msgpack.encode(value);
+        expect(msgpack.encode(msgpack.decodeForward?.(bytes))).toEqual(bytes);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it("may have come in JSON, to be forwarded", () => {
+    const text = '[{"2": 1.0, "1": [12345678901234567890, NaN]}, -0.0, 2.5]';
+    expect(shape(msgpack.decode(msgpack.encode(loadsForward(text))))).toEqual(shape(loads(text)));
+  });
+
+  it("keeps a number's every bit, and an integer's every digit", () => {
+    fc.assert(
+      fc.property(number, bigint(-(2n ** 63n), 2n ** 64n - 1n), (value, integer) => {
+        expect(msgpack.decode(msgpack.encode(value))).toBe(value);
+        expect(BigInt(msgpack.decode(msgpack.encode(integer)) as number)).toBe(integer);
+        expect(msgpack.decodeForward?.(msgpack.encode(integer))).not.toBeInstanceOf(Float);
+        expect(Number(msgpack.decodeForward?.(msgpack.encode(new Float(value))))).toBe(value);
+      }),
+      { numRuns: 1500 },
+    );
+  });
+
+  it("is refused where Python would refuse it", () => {
+    const tooLarge = fc.oneof(fc.bigInt({ min: 2n ** 64n }), fc.bigInt({ max: -(2n ** 63n) - 1n }));
+    const halves = brokenText.filter((text) => Buffer.from(text).toString() !== text);
+    const typedValue = typed.filter((value) => !(value instanceof Uint8Array));
+    fc.assert(
+      fc.property(fc.oneof(tooLarge, halves, typedValue), (value) => {
+        for (const whole of [value, [1, value], { key: value }]) {
+          expect(() => msgpack.encode(whole)).toThrow(EncodeError);
+        }
+        if (typeof value === "string") expect(() => msgpack.encode({ [value]: 1 })).toThrow(EncodeError);
+      }),
+    );
+  });
+
   it.each(["__proto__", "constructor", "hasOwnProperty"])("may have the key %s", (key) => {
     fc.assert(
-      fc.property(fc.string(), (value) => {
+      fc.property(msgpackValue, (value) => {
         const read = msgpack.decode(msgpack.encode(Object.fromEntries([[key, value]]))) as object;
         expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
         expect(Object.keys(read)).toEqual([key]);
@@ -80,6 +132,21 @@ describe("bytes that claim to be msgpack", () => {
       { numRuns: 1500 },
     );
     expect(Math.min(read.value, read.refused)).toBeGreaterThan(100);
+  });
+
+  it("give, where they are read, what can be written again", () => {
+    fc.assert(
+      fc.property(bytes, (body) => {
+        let value: unknown;
+        try {
+          value = msgpack.decode(body);
+        } catch {
+          return;
+        }
+        expect(shape(msgpack.decode(msgpack.encode(value)))).toEqual(shape(value));
+      }),
+      { numRuns: 1500 },
+    );
   });
 
   it("are refused where the text in them is not UTF-8", () => {
