@@ -97,7 +97,7 @@ export function readControlRequest(body: unknown): ControlRequest {
   return {
     method: body.method,
     arguments: isMapping(body.arguments) ? body.arguments : {},
-    destination: Array.isArray(body.destination) ? body.destination.map(String) : null,
+    destination: Array.isArray(body.destination) ? body.destination.filter((name) => typeof name === "string") : null,
     pattern: typeof body.pattern === "string" ? body.pattern : null,
     matcher: typeof body.matcher === "string" ? body.matcher : null,
     ...(typeof ticket === "string" && { ticket }),

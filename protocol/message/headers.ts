@@ -1,4 +1,5 @@
 import { InvalidTaskError } from "../errors.ts";
+import { saferepr } from "../python/saferepr.ts";
 
 /** The headers of a task message of protocol 2, in the order in which Celery writes them. */
 export interface TaskHeaders {
@@ -83,7 +84,7 @@ export function readHeaders(headers: Record<string, unknown>): TaskHeaders {
     origin: text(headers, "origin"),
     ignore_result: typeof headers.ignore_result === "boolean" ? headers.ignore_result : null,
     replaced_task_nesting: count(headers, "replaced_task_nesting") ?? 0,
-    stamped_headers: Array.isArray(headers.stamped_headers) ? headers.stamped_headers : null,
+    stamped_headers: isTexts(headers.stamped_headers) ? headers.stamped_headers : null,
     stamps: isMapping(headers.stamps) ? headers.stamps : {},
   };
 }
@@ -117,6 +118,10 @@ function seconds(value: unknown): number | null {
   throw new InvalidTaskError(`a time limit must be seconds or null, got ${shown(value)}`);
 }
 
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
 /** True for what Python would read as a dict. */
 export function isMapping(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
@@ -125,7 +130,5 @@ export function isMapping(value: unknown): value is Record<string, unknown> {
 }
 
 function shown(value: unknown): string {
-  if (value === undefined) return "nothing";
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+  return value === undefined ? "nothing" : saferepr(value, 60);
 }
