@@ -1,5 +1,5 @@
 import { InvalidTaskError } from "../errors.ts";
-import { isMapping } from "../message/headers.ts";
+import { isMapping, mappingOf } from "../message/headers.ts";
 
 /** What a signature is made of when it is more than one task. */
 export type SubtaskType = "chain" | "group" | "chord";
@@ -155,16 +155,15 @@ export function merge(
  * @throws InvalidTaskError when it, or a signature within it, is not one
  */
 export function readSignature(value: unknown): SignatureData {
-  if (!isMapping(value) || typeof value.task !== "string") {
-    throw new InvalidTaskError("a signature must be a mapping with a task name");
-  }
+  const data = mappingOf(value);
+  if (typeof data?.task !== "string") throw new InvalidTaskError("a signature must be a mapping with a task name");
   const sig: SignatureData = {
-    task: value.task,
-    args: Array.isArray(value.args) ? value.args : [],
-    kwargs: isMapping(value.kwargs) ? value.kwargs : {},
-    options: isMapping(value.options) ? readOptions(value.options) : {},
-    subtask_type: readType(value.subtask_type),
-    immutable: value.immutable === true,
+    task: data.task,
+    args: Array.isArray(data.args) ? data.args : [],
+    kwargs: mappingOf(data.kwargs) ?? {},
+    options: readOptions(mappingOf(data.options) ?? {}),
+    subtask_type: readType(data.subtask_type),
+    immutable: data.immutable === true,
   };
   return sig.subtask_type === null ? sig : { ...sig, kwargs: readMembers(sig) };
 }
@@ -181,14 +180,14 @@ function readOptions(options: Record<string, unknown>): Record<string, unknown> 
       read[name] = Array.isArray(value) ? value.map(readSignature) : readSignature(value);
     }
   }
-  if (isMapping(read.chord)) read.chord = readSignature(read.chord);
+  if (mappingOf(read.chord)) read.chord = readSignature(read.chord);
   if (Array.isArray(read.chain)) read.chain = read.chain.map(readSignature);
   return read;
 }
 
 function readMembers({ kwargs, subtask_type }: SignatureData): Record<string, unknown> {
   if (subtask_type !== "chord") return { ...kwargs, tasks: readList(kwargs.tasks) };
-  const header = isMapping(kwargs.header) ? readSignature(kwargs.header) : readList(kwargs.header);
+  const header = mappingOf(kwargs.header) ? readSignature(kwargs.header) : readList(kwargs.header);
   return { ...kwargs, header, body: kwargs.body ? readSignature(kwargs.body) : null };
 }
 

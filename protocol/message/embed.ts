@@ -1,7 +1,7 @@
 import { InvalidTaskError } from "../errors.ts";
-import { isMapping } from "./headers.ts";
+import { mappingOf } from "./headers.ts";
 
-/** What happens after the task, as its message carries it: signatures, as plain data. */
+/** What happens after the task, as its message carries it: signatures, as the data that came. */
 export interface Embed {
   callbacks: readonly unknown[] | null;
   errbacks: readonly unknown[] | null;
@@ -24,11 +24,13 @@ export function readBody(body: unknown): TaskBody {
   if (!Array.isArray(body) || body.length !== 3) {
     throw new InvalidTaskError("the body must be a list of three: [args, kwargs, embed]");
   }
-  const [args, kwargs, embed] = body;
+  const [args] = body;
+  const kwargs = mappingOf(body[1]);
+  const embed = body[2] === null ? {} : mappingOf(body[2]);
   if (!Array.isArray(args)) throw new InvalidTaskError("Task positional arguments are not a list");
-  if (!isMapping(kwargs)) throw new InvalidTaskError("Task keyword arguments is not a mapping");
-  if (embed !== null && !isMapping(embed)) throw new InvalidTaskError("the third part of the body is not a mapping");
-  return [args, kwargs, readEmbed(embed ?? {})];
+  if (!kwargs) throw new InvalidTaskError("Task keyword arguments is not a mapping");
+  if (!embed) throw new InvalidTaskError("the third part of the body is not a mapping");
+  return [args, kwargs, readEmbed(embed)];
 }
 
 /** @throws InvalidTaskError when a list of signatures is something else */

@@ -1,5 +1,7 @@
 import { InvalidTaskError } from "../errors.ts";
 import { saferepr } from "../python/saferepr.ts";
+import { membersOf } from "../serialization/json-reader.ts";
+import { RawJson } from "../serialization/raw-json.ts";
 
 /** The headers of a task message of protocol 2, in the order in which Celery writes them. */
 export interface TaskHeaders {
@@ -127,6 +129,12 @@ export function isMapping(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
+}
+
+/** The dict that a value is, be it read or only forwarded; undefined for anything else. */
+export function mappingOf(value: unknown): Record<string, unknown> | undefined {
+  if (isMapping(value)) return value;
+  return value instanceof RawJson && value.text.startsWith("{") ? membersOf(value) : undefined;
 }
 
 function shown(value: unknown): string {

@@ -1,7 +1,7 @@
 import { InvalidTaskError } from "../errors.ts";
 import { argsRepr, saferepr } from "../python/saferepr.ts";
 import { readBody, type TaskBody } from "./embed.ts";
-import { isMapping, readHeaders, type TaskHeaders } from "./headers.ts";
+import { isMapping, mappingOf, readHeaders, type TaskHeaders } from "./headers.ts";
 
 /** A task message of protocol 1, as protocol 2 would have it. */
 export interface TaskMessageV1 {
@@ -24,8 +24,9 @@ export function isTaskV1(body: unknown): body is Record<string, unknown> {
  * @throws InvalidTaskError when the body cannot be a task
  */
 export function readTaskV1(body: Record<string, unknown>, headers: Record<string, unknown>): TaskMessageV1 {
-  const { args = [], kwargs = {}, callbacks, errbacks, chord, taskset, utc, ...rest } = body;
-  if (!isMapping(kwargs)) throw new InvalidTaskError("Task keyword arguments must be a mapping");
+  const { args = [], kwargs: given = {}, callbacks, errbacks, chord, taskset, utc, ...rest } = body;
+  const kwargs = mappingOf(given);
+  if (!kwargs) throw new InvalidTaskError("Task keyword arguments must be a mapping");
   if (!Array.isArray(args)) throw new InvalidTaskError("Task positional arguments must be a list");
   const merged: Record<string, unknown> = { ...rest, group: taskset ?? rest.group ?? null, ...headers };
   return {

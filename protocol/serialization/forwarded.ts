@@ -1,5 +1,5 @@
 import { Float } from "../python/numbers.ts";
-import { loads } from "./json-reader.ts";
+import { loads, membersOf } from "./json-reader.ts";
 import { RawJson } from "./raw-json.ts";
 import { fromTypedValue, isTypedValue } from "./typed-values.ts";
 
@@ -17,6 +17,7 @@ export function forwardedValue(value: object): unknown {
 }
 
 function rawValue(raw: RawJson): unknown {
+  if (raw.text.startsWith("{")) return membersOf(raw);
   const isFloat = /^-?[\dIN]/.test(raw.text) && !/^-?\d+$/.test(raw.text);
   return isFloat ? new Float(Number(raw.text)) : loads(raw.text);
 }

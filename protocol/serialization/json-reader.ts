@@ -47,6 +47,16 @@ function parseFast(text: string): unknown {
   return value;
 }
 
+/**
+ * The members of an object that is only forwarded, for whoever has to look into it. JavaScript puts integer-like keys
+ * first; of a key that came twice the last one counts, as in Python.
+ *
+ * @throws DecodeError when the text is no JSON object
+ */
+export function membersOf(raw: RawJson): Record<string, unknown> {
+  return new Reader(raw.text, "forward").members();
+}
+
 function checkDepth(value: unknown, left: number): void {
   if (typeof value !== "object" || value === null) return;
   if (left === 0) throw new DecodeError(TOO_DEEP);
@@ -88,6 +98,12 @@ class Reader {
     this.#space();
     if (this.#at < this.#text.length) this.#fail("Extra data");
     return value;
+  }
+
+  members(): Record<string, unknown> {
+    if (!this.#take("{")) this.#fail("Expecting an object");
+    this.#at = 0;
+    return this.#members().object;
   }
 
   #value(): unknown {
@@ -132,11 +148,17 @@ class Reader {
 
   #object(): unknown {
     const start = this.#at;
+    const { object, changed } = this.#members();
+    return changed && this.#forward ? new RawJson(this.#text.slice(start, this.#at)) : object;
+  }
+
+  /** @returns changed true when JavaScript orders or counts them otherwise than they came */
+  #members(): { object: Record<string, unknown>; changed: boolean } {
     const object: Record<string, unknown> = {};
     let changed = false;
     this.#at++;
     this.#space();
-    if (this.#take("}")) return object;
+    if (this.#take("}")) return { object, changed };
     for (;;) {
       this.#space();
       if (this.#text[this.#at] !== '"') this.#fail("Expecting property name enclosed in double quotes");
@@ -146,10 +168,9 @@ class Reader {
       changed ||= INTEGER_KEY.test(key) || key === "__proto__" || Object.hasOwn(object, key);
       setOwn(object, key, this.#value());
       this.#space();
-      if (this.#take("}")) break;
+      if (this.#take("}")) return { object, changed };
       if (!this.#take(",")) this.#fail("Expecting ',' delimiter");
     }
-    return changed && this.#forward ? new RawJson(this.#text.slice(start, this.#at)) : object;
   }
 
   /** The end is found by plain search: a pattern over a string of megabytes would exhaust the stack. */
