@@ -1,5 +1,6 @@
 import { InvalidTaskError } from "../errors.ts";
 import { isMapping, mappingOf } from "../message/headers.ts";
+import { repr } from "../python/repr.ts";
 
 /** What a signature is made of when it is more than one task. */
 export type SubtaskType = "chain" | "group" | "chord";
@@ -79,8 +80,8 @@ export function listOption(sig: SignatureData, name: "link" | "link_error"): Sig
 /** Adds a callback or errback, unless an equal one is there. */
 export function appendListOption(sig: SignatureData, name: "link" | "link_error", value: SignatureData): void {
   const list = listOption(sig, name);
-  const text = JSON.stringify(value);
-  sig.options[name] = list.some((item) => JSON.stringify(item) === text) ? list : [...list, value];
+  const shown = repr(value);
+  sig.options[name] = list.some((item) => repr(item) === shown) ? list : [...list, value];
 }
 
 /** The task id of a frozen signature. */

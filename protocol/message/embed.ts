@@ -1,3 +1,4 @@
+import { readSignature } from "../canvas/signature.ts";
 import { InvalidTaskError } from "../errors.ts";
 import { mappingOf } from "./headers.ts";
 
@@ -33,14 +34,17 @@ export function readBody(body: unknown): TaskBody {
   return [args, kwargs, readEmbed(embed)];
 }
 
-/** @throws InvalidTaskError when a list of signatures is something else */
+/**
+ * Looks through every signature before the task runs: afterwards nobody could be told that one cannot be sent.
+ * @throws InvalidTaskError when one is none, or a list of them something else
+ */
 export function readEmbed(embed: Record<string, unknown>): Embed {
   if (!embed.callbacks && !embed.errbacks && !embed.chain && !embed.chord) return NOTHING;
   return {
     callbacks: signatures(embed, "callbacks"),
     errbacks: signatures(embed, "errbacks"),
     chain: signatures(embed, "chain"),
-    chord: embed.chord ?? null,
+    chord: checked(embed.chord ?? null),
   };
 }
 
@@ -48,5 +52,11 @@ function signatures(embed: Record<string, unknown>, name: string): readonly unkn
   const value = embed[name];
   if (value === undefined || value === null) return null;
   if (!Array.isArray(value)) throw new InvalidTaskError(`${name} in the body must be a list or null`);
+  for (const item of value) readSignature(item);
   return value;
+}
+
+function checked(body: unknown): unknown {
+  if (body !== null) readSignature(body);
+  return body;
 }

@@ -1,0 +1,246 @@
+import fc from "fast-check";
+import { afterEach, describe, expect, it } from "vitest";
+import { linkTo } from "../../protocol/canvas/compose.ts";
+import { clone, readSignature, signature } from "../../protocol/canvas/signature.ts";
+import { readControlRequest } from "../../protocol/control/pidbox.ts";
+import { DecodeError, InvalidTaskError } from "../../protocol/errors.ts";
+import { readBody } from "../../protocol/message/embed.ts";
+import { isMapping, readHeaders } from "../../protocol/message/headers.ts";
+import { isTaskV1, readTaskV1 } from "../../protocol/message/v1.ts";
+import { exceptionText, readException } from "../../protocol/result/exception.ts";
+import { readMeta, taskMeta } from "../../protocol/result/meta.ts";
+import { fromTuple } from "../../protocol/result/result-tuple.ts";
+import { loads, loadsForward } from "../../protocol/serialization/json-reader.ts";
+import { dumps } from "../../protocol/serialization/json-writer.ts";
+import { readTable } from "../../protocol/transport/filesystem.ts";
+import { dumpEnvelope, markRedelivered, readEnvelope } from "../../protocol/transport/virtual.ts";
+import { damaged, jsonValue, shape } from "./values.ts";
+
+const OWN_OF_PROTOTYPE = Object.getOwnPropertyNames(Object.prototype).sort();
+
+afterEach(() => {
+  expect(Object.getOwnPropertyNames(Object.prototype).sort()).toEqual(OWN_OF_PROTOTYPE);
+});
+
+/** What no reader expects: values that have no text, that are nested, that are of the wrong kind. */
+const junk: fc.Arbitrary<unknown> = fc.oneof(
+  fc.constantFrom<unknown>(null, true, 0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 1e300, "", "x", [], {}),
+  fc.constantFrom<unknown>(2n ** 64n, [[]], [null], { toString: null }, { valueOf: 1, toString: 1 }, "2031-05-06"),
+  fc.constant(600).map((depth) => loads("[".repeat(depth) + "]".repeat(depth))),
+  fc.constant(200).map((depth) => loads(`${'{"options": {"link": '.repeat(depth)}1${"}}".repeat(depth)}`)),
+  fc.constantFrom("gzip", "application/x-gzip", "yesterday", "9999-12-31T23:59:59", "0001-01-01T00:00:00+14:00"),
+  jsonValue,
+);
+
+type Path = (string | number)[];
+
+/** The paths to all parts of a value, but for those of what is nested without an end. */
+function paths(value: unknown, at: Path = []): Path[] {
+  if (typeof value !== "object" || value === null || at.length > 8) return [at];
+  return [at, ...Object.entries(value).flatMap(([key, item]) => paths(item, [...at, key]))];
+}
+
+/** A copy in which something else stands at a path, or nothing. */
+function replaced(value: unknown, [key, ...rest]: Path, other: unknown): unknown {
+  if (key === undefined) return other;
+  const items = Object.entries(value as object).map(([name, item]): [string, unknown] =>
+    name === String(key) ? [name, replaced(item, rest, other)] : [name, item],
+  );
+  const kept = items.filter(([, item]) => item !== undefined);
+  return Array.isArray(value) ? kept.map(([, item]) => item) : Object.fromEntries(kept);
+}
+
+/** Variants of a value with junk in the place of one or two of its parts, or with parts missing or added. */
+function mutated<T>(value: T): fc.Arbitrary<T> {
+  const change = fc.record({ at: fc.nat(), other: fc.oneof({ weight: 6, arbitrary: junk }, fc.constant(undefined)) });
+  return fc.array(change, { maxLength: 3 }).map((changes) => {
+    let out: unknown = value;
+    for (const { at, other } of changes) {
+      const all = paths(out);
+      const path = all[at % all.length] as Path;
+      if (path.length > 0 || other !== undefined) out = replaced(out, path, other);
+    }
+    return out as T;
+  });
+}
+
+const ID = "d0f4a1b2-0000-4000-8000-000000000001";
+const SIGNATURE = { task: "tasks.any", args: [1], kwargs: { y: 2 }, options: {}, subtask_type: null, immutable: false };
+const CHAIN = { ...SIGNATURE, task: "celery.chain", kwargs: { tasks: [SIGNATURE, SIGNATURE] }, subtask_type: "chain" };
+const LINKED = { ...SIGNATURE, options: { task_id: ID, link: [SIGNATURE], link_error: SIGNATURE } };
+const EMBED = { callbacks: [SIGNATURE], errbacks: [LINKED], chain: [CHAIN, SIGNATURE], chord: SIGNATURE };
+const HEADERS = {
+  lang: "py",
+  task: "tasks.any",
+  id: ID,
+  shadow: "other",
+  eta: "2001-05-06T07:08:09+00:00",
+  expires: null,
+  group: ID,
+  group_index: 1,
+  retries: 0,
+  timelimit: [600, 500],
+  root_id: ID,
+  parent_id: null,
+  argsrepr: "(1,)",
+  kwargsrepr: "{}",
+  origin: "gen1@host",
+  ignore_result: false,
+  replaced_task_nesting: 0,
+  stamped_headers: ["stamp"],
+  stamps: { stamp: ["a"] },
+  custom: { any: 1 },
+};
+const V1 = {
+  task: "tasks.any",
+  id: ID,
+  args: [1],
+  kwargs: { y: 2 },
+  retries: 0,
+  eta: null,
+  expires: null,
+  utc: true,
+  callbacks: [SIGNATURE],
+  errbacks: null,
+  chord: null,
+  taskset: ID,
+  timelimit: [null, 10],
+};
+
+const DOCUMENTED = [DecodeError, InvalidTaskError];
+
+/** What a reader gives; undefined where it refuses by a documented error. */
+function readOrRefused<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (DOCUMENTED.some((type) => error instanceof type)) return undefined;
+    throw error;
+  }
+}
+
+const isTextOrNull = (value: unknown): boolean => value === null || typeof value === "string";
+const isCount = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0;
+
+describe("what came off the wire is read, or refused by a documented error", () => {
+  it("headers", () => {
+    fc.assert(
+      fc.property(mutated({ headers: HEADERS }), (message) => {
+        const headers = message?.headers;
+        const read = isMapping(headers) ? readOrRefused(() => readHeaders(headers)) : undefined;
+        if (!read) return;
+        expect(read.id !== "" && typeof read.id === "string" && typeof read.task === "string").toBe(true);
+        for (const name of ["shadow", "eta", "expires", "group", "root_id", "parent_id", "origin"] as const) {
+          expect(read[name]).toSatisfy(isTextOrNull);
+        }
+        expect(read.retries).toSatisfy(isCount);
+        expect(read.timelimit).toHaveLength(2);
+        expect(read.stamped_headers ?? []).toSatisfy((names: unknown[]) =>
+          names.every((name) => typeof name === "string"),
+        );
+      }),
+      { numRuns: 800 },
+    );
+  });
+
+  it("bodies of protocol 2", () => {
+    fc.assert(
+      fc.property(mutated([[1, "two"], { y: 2 }, EMBED]), fc.boolean(), (body, forward) => {
+        const text = dumps(body);
+        const read = readOrRefused(() => readBody(forward ? loadsForward(text) : loads(text)));
+        if (!read) return;
+        const { callbacks, errbacks, chain, chord } = read[2];
+        for (const sig of [callbacks, errbacks, chain, chord].flat())
+          if (sig !== null) dumps(clone(readSignature(sig)));
+      }),
+      { numRuns: 800 },
+    );
+  });
+
+  it("arguments, which are the same when they are only forwarded", () => {
+    fc.assert(
+      fc.property(jsonValue.map(dumps), (value) => {
+        const kwargs = `{"b": ${value}, "1": ${value}, "__proto__": ${value}, "b": ${value}}`;
+        const sig = `{"task": "t", "0": 0, "args": [${value}], "kwargs": ${kwargs}, "options": {"7": 1, "link": null}}`;
+        const text = `[[${value}], ${kwargs}, {"callbacks": [${sig}], "0": 0}]`;
+        const argumentsOf = (read: unknown): unknown[] => {
+          const [args, named, embed] = readBody(read);
+          return [args, named, readSignature(embed.callbacks?.[0])];
+        };
+        expect(shape(loads(dumps(argumentsOf(loadsForward(text)))))).toEqual(shape(argumentsOf(loads(text))));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("bodies and headers of protocol 1 and of the hybrid form", () => {
+    fc.assert(
+      fc.property(mutated(V1), mutated({ headers: HEADERS }), (body, message) => {
+        const headers = isMapping(message?.headers) ? message.headers : {};
+        if (isTaskV1(body)) readOrRefused(() => readTaskV1(body, headers));
+      }),
+      { numRuns: 800 },
+    );
+  });
+
+  it("signatures, which can be changed and sent on", () => {
+    fc.assert(
+      fc.property(fc.oneof(mutated(CHAIN), mutated(LINKED)), jsonValue, (data, value) => {
+        const sig = readOrRefused(() => readSignature(loadsForward(dumps(data))));
+        if (!sig) return;
+        linkTo(sig, signature("tasks.other", [value, 2n ** 60n]));
+        dumps(clone(sig));
+      }),
+      { numRuns: 800 },
+    );
+  });
+
+  it("envelopes", () => {
+    const info = { deliveryTag: "tag", exchange: "", routingKey: "q", bodyEncoding: null };
+    const properties = { correlation_id: ID, reply_to: "queue" };
+    const content = { contentType: "application/json", contentEncoding: "utf-8", body: "[[], {}, {}]" };
+    const raw = loads(dumpEnvelope({ ...content, headers: HEADERS, properties }, info));
+    const texts = fc.oneof(
+      mutated(raw).map(dumps),
+      damaged(fc.constant(Buffer.from(dumps(raw)))).map((bytes) => Buffer.from(bytes).toString()),
+    );
+    fc.assert(
+      fc.property(texts, (text) => {
+        const read = readOrRefused(() => readEnvelope(text));
+        if (read) loads(dumpEnvelope(read, info));
+        const marked = readOrRefused(() => markRedelivered(text));
+        if (marked) loads(marked);
+      }),
+      { numRuns: 800 },
+    );
+  });
+
+  it("results, control messages and tables", () => {
+    const meta = taskMeta({
+      taskId: ID,
+      state: "FAILURE",
+      result: { exc_type: "ValueError", exc_message: ["bad"], exc_module: "builtins" },
+      request: { children: [[[ID, null], null]] },
+      now: "2031-05-06T07:08:09+00:00",
+    });
+    const control = {
+      method: "ping",
+      arguments: { a: 1 },
+      destination: ["w1"],
+      ticket: ID,
+      reply_to: { exchange: "e", routing_key: "r" },
+    };
+    fc.assert(
+      fc.property(mutated(meta), mutated(control), mutated([["a", "", "b"]]), (stored, request, table) => {
+        const read = readOrRefused(() => readMeta(stored, ID));
+        if (read) {
+          exceptionText(readException(read.result));
+          read.children.map(fromTuple);
+        }
+        readOrRefused(() => readControlRequest(request));
+        readOrRefused(() => readTable(dumps(table)));
+      }),
+      { numRuns: 800 },
+    );
+  });
+});
