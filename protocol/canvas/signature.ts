@@ -145,8 +145,8 @@ export function merge(
   const stamped = Array.isArray(sig.options.stamped_headers) ? sig.options.stamped_headers : [];
   const kept = (name: string): boolean =>
     (IMMUTABLE_OPTIONS.has(name) || stamped.includes(name)) && Object.hasOwn(sig.options, name);
-  const merged = { ...sig.options };
-  for (const [name, value] of Object.entries(options)) if (!kept(name)) merged[name] = value;
+  const given = Object.entries(options).filter(([name]) => !kept(name));
+  const merged = { ...sig.options, ...Object.fromEntries(given) };
   if (sig.immutable) return { args: sig.args, kwargs: sig.kwargs, options: merged };
   return { args: [...args, ...sig.args], kwargs: { ...sig.kwargs, ...kwargs }, options: merged };
 }

@@ -56,18 +56,17 @@ export interface MetaInput {
 
 /** The record of one result, its keys in Celery's order. Mirrors `celery/backends/base.py _get_result_meta`. */
 export function taskMeta({ taskId, state, result, traceback, request, extended, now }: MetaInput): TaskMeta {
-  const meta: Partial<TaskMeta> = {
+  return {
     status: state,
     result,
     traceback: traceback ?? null,
     children: request?.children ?? [],
     date_done: READY_STATES.has(state) ? now : null,
+    ...(request?.group && { group_id: request.group }),
+    ...(request?.parentId && { parent_id: request.parentId }),
+    ...(extended && request && extendedMeta(request)),
+    task_id: taskId,
   };
-  if (request?.group) meta.group_id = request.group;
-  if (request?.parentId) meta.parent_id = request.parentId;
-  if (extended && request) Object.assign(meta, extendedMeta(request));
-  meta.task_id = taskId;
-  return meta as TaskMeta;
 }
 
 function extendedMeta(request: MetaRequest): Partial<TaskMeta> {

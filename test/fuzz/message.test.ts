@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { linkTo } from "../../protocol/canvas/compose.ts";
-import { clone, readSignature, signature } from "../../protocol/canvas/signature.ts";
+import { clone, merge, readSignature, signature } from "../../protocol/canvas/signature.ts";
 import { readControlRequest } from "../../protocol/control/pidbox.ts";
 import { DecodeError, InvalidTaskError } from "../../protocol/errors.ts";
 import { readBody } from "../../protocol/message/embed.ts";
@@ -242,5 +242,23 @@ describe("what came off the wire is read, or refused by a documented error", () 
       }),
       { numRuns: 800 },
     );
+  });
+});
+
+describe("keys named __proto__", () => {
+  const hostile = JSON.parse('{"__proto__": {"polluted": true}, "own": 1}') as Record<string, unknown>;
+  const stays = (value: object): void => {
+    expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
+    expect(Object.keys(value)).toContain("__proto__");
+  };
+
+  it("stay keys in all that is made from a message", () => {
+    stays(readHeaders({ ...HEADERS, ...hostile }));
+    stays(readTaskV1({ ...V1, ...hostile }, {}).headers);
+    stays(readBody([[], hostile, null])[1]);
+    stays(clone(readSignature({ ...SIGNATURE, kwargs: hostile, options: hostile })).options);
+    stays(merge(readSignature(SIGNATURE), [], {}, hostile).options);
+    const request = { stampedHeaders: ["__proto__"], stamps: hostile };
+    stays(taskMeta({ taskId: ID, state: "SUCCESS", result: 1, request, extended: true, now: "" }));
   });
 });
