@@ -142,11 +142,20 @@ function matchesTopic(binding: Binding, routingKey: string): boolean {
   return matchWords(binding.routingKey.split("."), routingKey.split("."));
 }
 
-/** `#` takes one word at least here, as kombu's pattern does: `a.#` does not match `a`. */
+/**
+ * `#` takes one word at least here, as kombu's pattern does: `a.#` does not match `a`. All ways to match are followed
+ * side by side, as there are twice as many with every `#`.
+ */
 function matchWords(pattern: readonly string[], words: readonly string[]): boolean {
-  const [head, ...rest] = pattern;
-  if (head === undefined) return words.length === 0;
-  if (words.length === 0) return false;
-  if (head !== "#") return (head === "*" ? words[0] !== "" : head === words[0]) && matchWords(rest, words.slice(1));
-  return words.some((_, taken) => matchWords(rest, words.slice(taken + 1)));
+  let reached = new Set([0]);
+  for (const word of words) {
+    const next = new Set<number>();
+    for (const at of reached) {
+      const part = pattern[at];
+      if (part === "#") next.add(at).add(at + 1);
+      else if (part === "*" ? word !== "" : part === word) next.add(at + 1);
+    }
+    reached = next;
+  }
+  return reached.has(pattern.length);
 }

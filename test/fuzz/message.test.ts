@@ -13,7 +13,7 @@ import { fromTuple } from "../../protocol/result/result-tuple.ts";
 import { loads, loadsForward } from "../../protocol/serialization/json-reader.ts";
 import { dumps } from "../../protocol/serialization/json-writer.ts";
 import { readTable } from "../../protocol/transport/filesystem.ts";
-import { dumpEnvelope, markRedelivered, readEnvelope } from "../../protocol/transport/virtual.ts";
+import { dumpEnvelope, lookup, markRedelivered, readEnvelope } from "../../protocol/transport/virtual.ts";
 import { damaged, jsonValue, shape } from "./values.ts";
 
 const OWN_OF_PROTOTYPE = Object.getOwnPropertyNames(Object.prototype).sort();
@@ -260,5 +260,15 @@ describe("keys named __proto__", () => {
     stays(merge(readSignature(SIGNATURE), [], {}, hostile).options);
     const request = { stampedHeaders: ["__proto__"], stamps: hostile };
     stays(taskMeta({ taskId: ID, state: "SUCCESS", result: 1, request, extended: true, now: "" }));
+  });
+});
+
+describe("a binding", () => {
+  it("is matched in a time that does not grow with every way that it could match", () => {
+    const table = [{ routingKey: `${"#.".repeat(60)}end`, pattern: "", queue: "q" }];
+    const started = performance.now();
+    expect(lookup(table, "topic", `${"word.".repeat(120)}other`).size).toBe(0);
+    expect(lookup(table, "topic", `${"word.".repeat(120)}end`).size).toBe(1);
+    expect(performance.now() - started).toBeLessThan(500);
   });
 });
