@@ -21,3 +21,17 @@ export interface MessageProperties {
   expiration?: string | null;
   [name: string]: unknown;
 }
+
+/** Where the sender of a task waits for its result; no queue for one that does not. */
+export interface ReplyAddress {
+  replyTo: string | null;
+  correlationId: string;
+}
+
+/** The reply address in a message's properties, which may hold anything: what is no text is taken for none. */
+export function replyAddress({ reply_to, correlation_id }: MessageProperties, taskId: string): ReplyAddress {
+  return {
+    replyTo: typeof reply_to === "string" ? reply_to || null : null,
+    correlationId: typeof correlation_id === "string" ? correlation_id || taskId : taskId,
+  };
+}

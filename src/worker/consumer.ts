@@ -1,6 +1,7 @@
 import { ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalled } from "../../protocol/errors.ts";
 import type { TaskBody } from "../../protocol/message/embed.ts";
 import { readHeaders, type TaskHeaders } from "../../protocol/message/headers.ts";
+import { replyAddress } from "../../protocol/message/message.ts";
 import { isTaskV1 } from "../../protocol/message/v1.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { NotRegistered } from "../app/errors.ts";
@@ -216,7 +217,12 @@ export class TaskConsumer {
       { id: headers.id, task: headers.task, queue: delivery.queue },
       `Received unregistered task of type '${headers.task}'. The message has been rejected. Is the module that registers the task loaded?`,
     );
-    const refused = { id: headers.id, task: headers.task, name: headers.task, ...replyAddress(delivery, headers.id) };
+    const refused = {
+      id: headers.id,
+      task: headers.task,
+      name: headers.task,
+      ...replyAddress(delivery.message.properties, headers.id),
+    };
     await tracer.refuse(refused, new NotRegistered(headers.task));
     delivery.reject({ requeue: false });
   }
@@ -232,7 +238,7 @@ export class TaskConsumer {
     );
     const { id, task } = delivery.message.headers;
     if (typeof id === "string" && id !== "" && typeof task === "string") {
-      void tracer.refuse({ id, task, name: task, ...replyAddress(delivery, id) }, error);
+      void tracer.refuse({ id, task, name: task, ...replyAddress(delivery.message.properties, id) }, error);
     }
     delivery.reject({ requeue: false });
   }
@@ -251,11 +257,6 @@ export class TaskConsumer {
       `Received and deleted what is no message: ${error.message}`,
     );
   }
-}
-
-function replyAddress(delivery: Delivery, id: string): { replyTo: string | null; correlationId: string } {
-  const { reply_to, correlation_id } = delivery.message.properties;
-  return { replyTo: reply_to || null, correlationId: correlation_id || id };
 }
 
 function shownMessage({ message }: Delivery): Record<string, unknown> {

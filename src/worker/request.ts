@@ -1,6 +1,7 @@
 import { InvalidTaskError } from "../../protocol/errors.ts";
 import type { TaskBody } from "../../protocol/message/embed.ts";
 import { PROTOCOL_HEADERS, type TaskHeaders } from "../../protocol/message/headers.ts";
+import { replyAddress } from "../../protocol/message/message.ts";
 import { DateTime } from "../../protocol/python/datetime.ts";
 import { zoneOffset } from "../../protocol/python/timezone.ts";
 import type { TaskDefinition } from "../app/task.ts";
@@ -77,11 +78,11 @@ export class Request {
   }
 
   get replyTo(): string | null {
-    return this.delivery.message.properties.reply_to || null;
+    return replyAddress(this.delivery.message.properties, this.id).replyTo;
   }
 
   get correlationId(): string {
-    return this.delivery.message.properties.correlation_id || this.id;
+    return replyAddress(this.delivery.message.properties, this.id).correlationId;
   }
 
   isExpired(now = Date.now()): boolean {

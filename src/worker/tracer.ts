@@ -169,11 +169,8 @@ export class Tracer {
       }
       await this.#followUp.partReturned(followed, "SUCCESS", value);
     } catch (error) {
-      const isFailure =
-        error instanceof EncodeError ||
-        (error instanceof OperationalError && !sent) ||
-        error instanceof InvalidTaskError;
-      if (!isFailure) throw error;
+      // A callback that cannot be sent fails the task, or whoever waits for the result would wait for ever.
+      if (sent && !(error instanceof EncodeError) && !(error instanceof InvalidTaskError)) throw error;
       return this.#failed(trace, error);
     }
     if (request.definition.acksLate) request.acknowledge();
@@ -320,13 +317,16 @@ export class Tracer {
     request.reject(false);
   }
 
-  /** Something of the worker's own went wrong: a backend that stays away, a signature that cannot be sent. */
+  /**
+   * Something of the worker's own went wrong: a backend that stays away, an errback that cannot be sent. Only the first
+   * may be otherwise next time: a message put back for the second would come again for ever.
+   */
   async #internalError(request: Request, error: unknown): Promise<void> {
     this.#context.log.fatal(
       { err: error, id: request.id, task: request.task },
       `Task ${request.name}[${request.id}] INTERNAL ERROR: ${error}`,
     );
-    if (request.definition.acksLate) request.reject(true);
+    if (request.definition.acksLate) request.reject(error instanceof OperationalError);
     else request.acknowledge();
   }
 

@@ -1,11 +1,14 @@
+import { randomUUID } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { linkTo } from "../../protocol/canvas/compose.ts";
 import { clone, merge, readSignature, signature } from "../../protocol/canvas/signature.ts";
 import { readControlRequest } from "../../protocol/control/pidbox.ts";
 import { DecodeError, InvalidTaskError } from "../../protocol/errors.ts";
 import { readBody } from "../../protocol/message/embed.ts";
 import { isMapping, readHeaders } from "../../protocol/message/headers.ts";
+import type { Message } from "../../protocol/message/message.ts";
 import { isTaskV1, readTaskV1 } from "../../protocol/message/v1.ts";
 import { exceptionText, readException } from "../../protocol/result/exception.ts";
 import { readMeta, taskMeta } from "../../protocol/result/meta.ts";
@@ -14,6 +17,9 @@ import { loads, loadsForward } from "../../protocol/serialization/json-reader.ts
 import { dumps } from "../../protocol/serialization/json-writer.ts";
 import { readTable } from "../../protocol/transport/filesystem.ts";
 import { dumpEnvelope, lookup, markRedelivered, readEnvelope } from "../../protocol/transport/virtual.ts";
+import { hubOf, type MemoryHub } from "../../src/brokers/memory/hub.ts";
+import type { Self, Worker } from "../../src/index.ts";
+import { type TestApp, testApp } from "../support/app.ts";
 import { damaged, jsonValue, shape } from "./values.ts";
 
 const OWN_OF_PROTOTYPE = Object.getOwnPropertyNames(Object.prototype).sort();
@@ -91,6 +97,7 @@ const HEADERS = {
   stamps: { stamp: ["a"] },
   custom: { any: 1 },
 };
+const PROPERTIES = { correlation_id: ID, reply_to: "reply", delivery_mode: 2, priority: 0 };
 const V1 = {
   task: "tasks.any",
   id: ID,
@@ -270,5 +277,81 @@ describe("a binding", () => {
     expect(lookup(table, "topic", `${"word.".repeat(120)}other`).size).toBe(0);
     expect(lookup(table, "topic", `${"word.".repeat(120)}end`).size).toBe(1);
     expect(performance.now() - started).toBeLessThan(500);
+  });
+});
+
+describe("a worker", () => {
+  const URL = `memory://fuzz-${randomUUID()}`;
+  let test: TestApp;
+  let worker: Worker;
+  let hub: MemoryHub;
+  let queue: string;
+
+  beforeAll(async () => {
+    test = testApp({ broker: URL, backend: URL, resultExtended: true });
+    queue = test.app.settings.taskDefaultQueue;
+    for (const acksLate of [false, true]) {
+      const parameters = ["x", "y"];
+      test.app.task({ name: acksLate ? "tasks.late" : "tasks.any", parameters, acksLate }, (..._: unknown[]) => null);
+    }
+    test.app.task({ name: "tasks.fails", acksLate: true, parameters: ["x", "y"] }, (..._: unknown[]) => {
+      throw new Error("always");
+    });
+    test.app.task({ name: "tasks.again", acksLate: true, parameters: ["x", "y"], bind: true }, (self: Self) => {
+      throw self.retry({ countdown: 0, maxRetries: 2 });
+    });
+    hub = hubOf(URL);
+    worker = await test.start();
+  });
+
+  afterAll(async () => {
+    const waiting = worker.state.scheduled.size;
+    await test.app.close();
+    expect(hub.size(queue)).toBe(waiting);
+  });
+
+  async function settled(): Promise<void> {
+    const deadline = Date.now() + 2000;
+    for (let quiet = 0; quiet < 5; quiet++) {
+      await turn();
+      if (hub.size(queue) > 0 || worker.state.reserved.size > 0) quiet = 0;
+      if (Date.now() > deadline)
+        throw new Error(`the worker did not settle the message: ${JSON.stringify(test.lines.slice(0, 6))}`);
+    }
+  }
+
+  const body = [[1, "two"], {}, { ...EMBED, chord: null }];
+  const task = fc.constantFrom("tasks.any", "tasks.late", "tasks.fails", "tasks.again");
+
+  it("says what became of every message, whatever is wrong with it", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        task,
+        mutated(HEADERS),
+        mutated(PROPERTIES),
+        mutated(body),
+        async (name, given, properties, inner) => {
+          test.lines.length = 0;
+          const id = randomUUID();
+          const headers: Record<string, unknown> = isMapping(given) ? { ...given } : {};
+          if (headers.id === ID) headers.id = id;
+          if (headers.task === HEADERS.task) headers.task = name;
+          const message = {
+            headers,
+            properties: isMapping(properties) ? properties : {},
+            contentType: "application/json",
+            contentEncoding: "utf-8",
+            body: Buffer.from(dumps(inner)),
+          };
+          hub.publish(message as Message, { exchange: "", routingKey: queue });
+          await settled();
+          expect(test.lines).not.toEqual([]);
+          if ([...worker.state.scheduled].some((request) => request.id === id)) return;
+          const answered = headers.id === id && typeof headers.task === "string" && headers.ignore_result !== true;
+          if (answered) expect(await test.app.asyncResult(id).state()).not.toBe("PENDING");
+        },
+      ),
+      { numRuns: 200, endOnFailure: true },
+    );
   });
 });
