@@ -3,6 +3,7 @@ import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import { fromTuple } from "../../protocol/result/result-tuple.ts";
 import { EXCEPTION_STATES, PROPAGATE_STATES, READY_STATES, type State } from "../../protocol/result/states.ts";
 import type { ResultBackend } from "../backends/backend.ts";
+import { after } from "../timer.ts";
 import { TimeoutError } from "./errors.ts";
 import { taskError } from "./exception.ts";
 import type { Untyped } from "./untyped.ts";
@@ -115,12 +116,12 @@ export class AsyncResult<R = Untyped> {
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort, { once: true });
     const expire = (): void => controller.abort(new TimeoutError("The operation timed out."));
-    const timer = timeout === undefined ? undefined : setTimeout(expire, timeout * 1000);
+    const cancel = timeout === undefined ? undefined : after(timeout * 1000, expire);
     const tell = onState && ((meta: TaskMeta): void => onState(meta.status, meta.result));
     try {
       return await backend.wait(this.id, controller.signal, tell);
     } finally {
-      clearTimeout(timer);
+      cancel?.();
       signal?.removeEventListener("abort", abort);
     }
   }

@@ -1,7 +1,5 @@
+import { LONGEST_TIMER_MS } from "../timer.ts";
 import type { Request } from "./request.ts";
-
-/** The longest that a timer of JavaScript can be set to, in milliseconds. */
-const LONGEST_TIMER_MS = 2_147_483_647;
 
 /** Tasks whose time has not come, and one timer for the next of them. */
 export class EtaSchedule {

@@ -2,6 +2,7 @@ import { Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate, TimeLimitExceeded
 import type { Settings } from "../app/settings.ts";
 import type { Self } from "../app/task.ts";
 import type { RunningTask } from "../app/task-request.ts";
+import { after } from "../timer.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Request } from "./request.ts";
 import { makeSelf, RequestedReplacement, RequestedRetry } from "./self.ts";
@@ -49,7 +50,7 @@ export function execute(
   });
   const whole = { ...running, children: [], self };
   const outcome = new Promise<Outcome>((resolve) => {
-    const timers = limitTimers(request, context.settings, abort, resolve);
+    const cancels = limitTimers(request, context.settings, abort, resolve);
     request.end = (kind, error) => {
       abort.abort(error);
       resolve({ kind, error });
@@ -63,7 +64,7 @@ export function execute(
       )
       .finally(() => {
         request.end = undefined;
-        for (const timer of timers) clearTimeout(timer);
+        for (const cancel of cancels) cancel();
       });
   });
   return { running: whole, outcome };
@@ -83,20 +84,20 @@ function limitTimers(
   defaults: Pick<Settings, "taskTimeLimit" | "taskSoftTimeLimit">,
   abort: LazyAbort,
   resolve: (outcome: Outcome) => void,
-): NodeJS.Timeout[] {
+): (() => void)[] {
   const soft = request.softTimeLimit ?? defaults.taskSoftTimeLimit;
   const hard = request.timeLimit ?? defaults.taskTimeLimit;
-  const timers: NodeJS.Timeout[] = [];
-  if (soft) timers.push(setTimeout(() => abort.abort(new SoftTimeLimitExceeded("", { args: [] })), soft * 1000));
+  const cancels: (() => void)[] = [];
+  if (soft) cancels.push(after(soft * 1000, () => abort.abort(new SoftTimeLimitExceeded("", { args: [] }))));
   if (hard) {
     const expire = (): void => {
       const error = new TimeLimitExceeded(`TimeLimitExceeded(${hard},)`, { args: [hard] });
       abort.abort(error);
       resolve({ kind: "timeout", error });
     };
-    timers.push(setTimeout(expire, hard * 1000));
+    cancels.push(after(hard * 1000, expire));
   }
-  return timers;
+  return cancels;
 }
 
 /** An AbortController that is only made when somebody looks: most tasks never do. */

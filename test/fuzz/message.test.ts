@@ -354,4 +354,15 @@ describe("a worker", () => {
       { numRuns: 200, endOnFailure: true },
     );
   });
+
+  it("lets a task run, and a caller wait, for longer than a timer can be set to", async () => {
+    test.app.task("tasks.slow", () => new Promise((resolve) => setTimeout(resolve, 20, "done")));
+    for (const limit of [30 * 86_400, 1e300, Number.POSITIVE_INFINITY]) {
+      const id = randomUUID();
+      const headers = { ...HEADERS, id, task: "tasks.slow", timelimit: [limit, limit] };
+      const content = { contentType: "application/json", contentEncoding: "utf-8", body: Buffer.from("[[], {}, {}]") };
+      hub.publish({ headers, properties: {}, ...content }, { exchange: "", routingKey: queue });
+      expect(await test.app.asyncResult(id).get({ timeout: limit })).toBe("done");
+    }
+  });
 });
