@@ -11,6 +11,7 @@ export default defineConfig({
           ...common,
           name: "fuzz",
           include: ["test/fuzz/**/*.test.ts"],
+          globalSetup: ["interop/global-setup.ts"],
           testTimeout: 15_000,
         },
       },

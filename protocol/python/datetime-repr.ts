@@ -1,12 +1,27 @@
 import { DateTime, isoFormat, type PlainDate, type PlainTime } from "./datetime.ts";
 
-const TIME = /^(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?(.*)$/;
+const TIME = /^(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d{1,6})\d*)?)?)?(.*)$/;
+const ZONE = /^[+-](\d{2}):?(\d{2})?:?(\d{2})?(?:\.(\d{1,6}))?$/;
+/** In microseconds. */
+const DAY = 86_400e6;
 
-/** `datetime.datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=datetime.timezone.utc)`. */
+/**
+ * `datetime.datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=datetime.timezone.utc)`; a year that Python does not have is
+ * shown in JavaScript's way.
+ */
 export function datetimeRepr(date: Date): string {
   if (Number.isNaN(date.getTime())) return "None";
-  const iso = date instanceof DateTime ? date.isoFormat() : isoFormat(date);
+  const iso = isoText(date);
+  if (iso === undefined) return `<${date.toISOString()}>`;
   return `datetime.datetime(${[...dateFields(iso), ...timeFields(iso.slice(11))].join(", ")})`;
+}
+
+function isoText(date: Date): string | undefined {
+  try {
+    return date instanceof DateTime ? date.isoFormat() : isoFormat(date);
+  } catch {
+    return undefined;
+  }
 }
 
 /** `datetime.date(2031, 5, 6)`. */
@@ -34,10 +49,15 @@ function timeFields(text: string): (number | string)[] {
   return fields;
 }
 
+/** Python counts the days, which are whole and may be negative, apart from the rest, which may not. */
 function zoneRepr(zone: string): string {
-  const [hours, minutes, seconds] = zone.slice(1).split(":").map(Number);
-  const total = (hours ?? 0) * 3600 + (minutes ?? 0) * 60 + (seconds ?? 0);
-  if (!total || zone.toUpperCase() === "Z") return "datetime.timezone.utc";
-  if (zone[0] === "-") return `datetime.timezone(datetime.timedelta(days=-1, seconds=${86400 - total}))`;
-  return `datetime.timezone(datetime.timedelta(seconds=${total}))`;
+  const [, hours, minutes, seconds, fraction = ""] = ZONE.exec(zone) ?? [];
+  const size = (Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0)) * 1e6;
+  const offset = (zone[0] === "-" ? -1 : 1) * (size + Number(fraction.padEnd(6, "0")));
+  if (offset === 0) return "datetime.timezone.utc";
+  const days = Math.floor(offset / DAY);
+  const rest = offset - days * DAY;
+  const fields = { days, seconds: Math.floor(rest / 1e6), microseconds: rest % 1e6 };
+  const shown = Object.entries(fields).filter(([, value]) => value !== 0);
+  return `datetime.timezone(datetime.timedelta(${shown.map(([name, value]) => `${name}=${value}`).join(", ")}))`;
 }

@@ -2,6 +2,7 @@ import { forwardedValue } from "../serialization/forwarded.ts";
 import { PlainDate, PlainTime } from "./datetime.ts";
 import { dateRepr, datetimeRepr, timeRepr } from "./datetime-repr.ts";
 import { Decimal } from "./decimal.ts";
+import { decimalRepr } from "./decimal-repr.ts";
 import { Float, floatRepr, numberRepr } from "./numbers.ts";
 import { UUID } from "./uuid.ts";
 
@@ -65,7 +66,7 @@ function joined(items: Iterable<unknown>, depth: number): string {
 export function scalarRepr(value: object): string | undefined {
   if (value instanceof Float) return floatRepr(value.value);
   if (value instanceof Date) return datetimeRepr(value);
-  if (value instanceof Decimal) return `Decimal('${value.text}')`;
+  if (value instanceof Decimal) return decimalRepr(value);
   if (value instanceof UUID) return `UUID('${value}')`;
   if (value instanceof PlainDate) return dateRepr(value);
   if (value instanceof PlainTime) return timeRepr(value);
@@ -76,15 +77,16 @@ export function scalarRepr(value: object): string | undefined {
 
 /** Bytes as Python's `repr()` prints them. */
 export function bytesRepr(bytes: Uint8Array): string {
-  let out = "b'";
+  const quote = bytes.includes(0x27) && !bytes.includes(0x22) ? '"' : "'";
+  let out = `b${quote}`;
   for (const byte of bytes) {
-    if (byte === 0x27 || byte === 0x5c) out += `\\${String.fromCharCode(byte)}`;
+    if (byte === quote.charCodeAt(0) || byte === 0x5c) out += `\\${String.fromCharCode(byte)}`;
     else if (byte === 0x0a) out += "\\n";
     else if (byte === 0x0d) out += "\\r";
     else if (byte === 0x09) out += "\\t";
     else out += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${hex(byte, 2)}`;
   }
-  return `${out}'`;
+  return out + quote;
 }
 
 function isPrintable(char: string): boolean {

@@ -2,6 +2,8 @@ import { forwardedValue } from "../serialization/forwarded.ts";
 import { numberRepr } from "./numbers.ts";
 import { repr, scalarRepr } from "./repr.ts";
 
+const SURROGATE = /[\ud800-\udfff]/;
+
 /** What is left of the text's budget, and whether the text was already cut. */
 interface Budget {
   left: number;
@@ -36,8 +38,13 @@ function emit(text: string, budget: Budget): string {
     budget.cut = true;
     return ", ...";
   }
-  budget.left -= text.length;
+  budget.left -= characters(text);
   return text;
+}
+
+/** How long Python would say the text is: it counts a character once that takes two places in JavaScript. */
+function characters(text: string): number {
+  return SURROGATE.test(text) ? Array.from(text).length : text.length;
 }
 
 function container(value: unknown, budget: Budget, maxLevels: number, level: number): string {
@@ -108,7 +115,9 @@ function quoted(text: string, room: number): string {
 /** Cut at the last space before `length` characters, as `celery/utils/text.py truncate` does. */
 function truncate(text: string, length: number): string {
   if (text.length < length) return text;
-  const head = text.slice(0, length);
+  const beginning = Array.from(text.slice(0, 2 * length));
+  if (beginning.length < length) return text;
+  const head = beginning.slice(0, length).join("");
   const space = head.lastIndexOf(" ");
   return `${space < 0 ? head : head.slice(0, space)}...`;
 }
