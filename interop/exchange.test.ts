@@ -155,7 +155,10 @@ function exchange(python: string, transport: Transport, version: string): void {
     });
   });
 
-  describe.runIf(transport.chords)("a chord that Python sends", () => {
+  const unable = transport.chords
+    ? ""
+    : " (skipped: needs a backend that joins chords, until celery.chord_unlock is here)";
+  describe.runIf(transport.chords)(`a chord that Python sends${unable}`, () => {
     it("joins members of both languages, with a body in TypeScript", async () => {
       const code = `chord(
         [py("add", 1, 1), ts("add", 2, 2),
@@ -182,7 +185,8 @@ function exchange(python: string, transport: Transport, version: string): void {
     });
   });
 
-  describe.runIf(transport.sharedResults)("TypeScript honours what Python asks for", () => {
+  const unshared = transport.sharedResults ? "" : " (skipped: only the sender can read a result)";
+  describe.runIf(transport.sharedResults)(`TypeScript honours what Python asks for${unshared}`, () => {
     it("when a task succeeds: its link", async () => {
       const code = `
 result = app.send_task("typescript.add", (1, 2), queue=queue, link=py("add", 10).set(task_id="linked-" + queue))

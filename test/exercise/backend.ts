@@ -5,6 +5,7 @@ import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { BackendOptions, ResultBackend, ResultCodec } from "../../src/backends/backend.ts";
 import type { Broker } from "../../src/brokers/broker.ts";
 import { SILENT } from "../../src/logger.ts";
+import { itUnless } from "../support/it-unless.ts";
 
 /** What a result backend under exercise is made from. */
 export interface BackendUnderTest {
@@ -128,26 +129,26 @@ export function exerciseBackend(subject: BackendUnderTest): void {
       await rejected;
     });
 
-    it.skipIf(subject.lacks?.readers)("shows a result to any reader", async () => {
+    itUnless(subject.lacks?.readers)("shows a result to any reader", async () => {
       await store("SUCCESS", [1]);
       expect(await (await open()).getTaskMeta(id)).toMatchObject({ status: "SUCCESS", result: [1] });
     });
 
-    it.skipIf(subject.lacks?.readers)("tells a waiting reader elsewhere", async () => {
+    itUnless(subject.lacks?.readers)("tells a waiting reader elsewhere", async () => {
       const waiting = (await open()).wait(id, timeout());
       await pause(100);
       await store("SUCCESS", "elsewhere");
       expect(await waiting).toMatchObject({ result: "elsewhere" });
     });
 
-    it.skipIf(subject.lacks?.finality)("never changes a SUCCESS again", async () => {
+    itUnless(subject.lacks?.finality)("never changes a SUCCESS again", async () => {
       await store("SUCCESS", "first");
       await store("FAILURE", { exc_type: "ValueError", exc_message: [], exc_module: "builtins" });
       await store("SUCCESS", "second");
       expect(await backend.getTaskMeta(id)).toMatchObject({ status: "SUCCESS", result: "first" });
     });
 
-    it.skipIf(subject.lacks?.finality)("lets a later state follow any other", async () => {
+    itUnless(subject.lacks?.finality)("lets a later state follow any other", async () => {
       await store("STARTED", {});
       await store("RETRY", null);
       await store("FAILURE", { exc_type: "ValueError", exc_message: [], exc_module: "builtins" });
@@ -155,7 +156,7 @@ export function exerciseBackend(subject: BackendUnderTest): void {
       expect(await backend.getTaskMeta(id)).toMatchObject({ status: "SUCCESS", result: "in the end" });
     });
 
-    it.skipIf(subject.lacks?.readers)("forgets a result", async () => {
+    itUnless(subject.lacks?.readers)("forgets a result", async () => {
       await store("SUCCESS", 1);
       await backend.forget(id);
       expect(await backend.getTaskMeta(id)).toMatchObject({ status: "PENDING" });
@@ -167,7 +168,7 @@ export function exerciseBackend(subject: BackendUnderTest): void {
       expect(await backend.getTaskMeta(id)).toMatchObject({ status: "PENDING" });
     });
 
-    it.skipIf(subject.lacks?.groups)("keeps the members of a group", async () => {
+    itUnless(subject.lacks?.groups)("keeps the members of a group", async () => {
       const member = (memberId: string) => ({ id: memberId, parent: null, results: null });
       const group = {
         id,

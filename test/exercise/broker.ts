@@ -5,6 +5,7 @@ import { exchange, type Queue, queue } from "../../protocol/transport/entities.t
 import type { Broker, BrokerOptions, ConsumeOptions, Consumer, Delivery } from "../../src/brokers/broker.ts";
 import { SILENT } from "../../src/logger.ts";
 import { eventually } from "../support/eventually.ts";
+import { itUnless } from "../support/it-unless.ts";
 
 /** What a broker under exercise is made from. */
 export interface BrokerUnderTest {
@@ -256,7 +257,7 @@ export function exerciseBroker(subject: BrokerUnderTest): void {
       expect(await broker.size(`${tasks.name}-never`)).toBe(0);
     });
 
-    it.skipIf(subject.lacks?.priorities)("serves the higher priority first", async () => {
+    itUnless(subject.lacks?.priorities)("serves the higher priority first", async () => {
       const broker = await open();
       const prioritised = queue(tasks.name, { arguments: { "x-max-priority": 9 } });
       await broker.declare(prioritised);
