@@ -203,14 +203,17 @@ result = app.AsyncResult("errback-" + queue).get(timeout=20)`;
     });
   });
 
-  it("Python's own command finds the TypeScript worker", async () => {
+  const mute = version.startsWith("5.2.") && transport.name === "a folder";
+  const unheard = mute ? " (skipped: kombu 5.2 has no fanout exchanges in a folder, so Python's cannot either)" : "";
+
+  it.skipIf(mute)(`Python's own command finds the TypeScript worker${unheard}`, async () => {
     const { code, output } = await runCelery(sides.python, ["inspect", "ping", "--timeout", "3"]);
     expect(output).toMatch(/worker-[0-9a-f]{8}@[^:]*: OK/);
     expect(output.match(/pong/g)).toHaveLength(2);
     expect(code).toBe(0);
   });
 
-  it("TypeScript's control finds the Python worker", async () => {
+  it.skipIf(mute)(`TypeScript's control finds the Python worker${unheard}`, async () => {
     const replies = await app.control.ping({ timeout: 3 });
     expect(replies).toHaveLength(2);
     expect(replies.map((reply) => Object.values(reply)[0])).toEqual([{ ok: "pong" }, { ok: "pong" }]);

@@ -19,7 +19,8 @@ export class QueueFolder {
    * @param file its name, for one that goes back to its old place; a new one at the end otherwise
    */
   put(queue: string, text: string, file = this.#nextFile(queue)): Promise<void> {
-    const scratch = join(this.path, `${file}.part`);
+    // Without the queue's name: up to 5.6, kombu takes any file that has it somewhere before `.msg`.
+    const scratch = join(this.path, `.${file.slice(0, file.indexOf("."))}.part`);
     const before = this.#putting;
     const put = (async () => {
       try {
