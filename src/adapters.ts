@@ -35,6 +35,9 @@ const inDatabase =
     const { DatabaseBackend } = await import("./backends/database/database-backend.ts");
     return new DatabaseBackend(options, await open(options));
   };
+const mysqlBackend = inDatabase(async (options) =>
+  (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options),
+);
 
 const BROKERS: Readonly<Record<string, BrokerFactory>> = {
   redis: redisBroker,
@@ -60,6 +63,8 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   "db+postgresql": inDatabase(
     async (options) => new (await import("./backends/database/postgres.ts")).PostgresDatabase(options),
   ),
+  "db+mysql": mysqlBackend,
+  "db+mariadb": mysqlBackend,
   disabled: async () => new (await import("./backends/disabled.ts")).DisabledBackend(),
 };
 
