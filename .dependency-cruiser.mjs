@@ -4,7 +4,7 @@
 const packages = (names) => `(?:^|/)node_modules/(?:${names})/`;
 
 /** Peer dependencies that applications install where they want them. */
-const OPTIONAL = "mysql2";
+const OPTIONAL = "mysql2|better-sqlite3";
 
 /** The files beside the adapters that each of them may use. */
 const SHARED = ["^src/brokers/(?:broker|deadline|virtual)[.]ts$", "^src/backends/(?:backend|waiters)[.]ts$"];
@@ -94,7 +94,7 @@ export default {
       name: "databases-stay-in-their-adapter",
       severity: "error",
       from: { path: "^(?:protocol|src)/", pathNot: "^src/backends/database/" },
-      to: { path: packages("pg|@types/pg|mysql2") },
+      to: { path: packages("pg|@types/pg|mysql2|better-sqlite3") },
     },
     {
       name: "only-the-command-line-knows-the-index",

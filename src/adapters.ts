@@ -65,6 +65,9 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   ),
   "db+mysql": mysqlBackend,
   "db+mariadb": mysqlBackend,
+  "db+sqlite": inDatabase(async (options) =>
+    (await import("./backends/database/sqlite.ts")).SqliteDatabase.open(options),
+  ),
   disabled: async () => new (await import("./backends/disabled.ts")).DisabledBackend(),
 };
 
