@@ -3,6 +3,9 @@
 /** An installed package, here or in a folder above. */
 const packages = (names) => `(?:^|/)node_modules/(?:${names})/`;
 
+/** Peer dependencies that applications install where they want them. */
+const OPTIONAL = "mysql2|better-sqlite3";
+
 /** The files beside the adapters that each of them may use. */
 const SHARED = ["^src/brokers/(?:broker|deadline|virtual)[.]ts$", "^src/backends/(?:backend|waiters)[.]ts$"];
 
@@ -88,10 +91,10 @@ export default {
       to: { path: packages("ioredis") },
     },
     {
-      name: "pg-stays-in-its-adapter",
+      name: "databases-stay-in-their-adapter",
       severity: "error",
       from: { path: "^(?:protocol|src)/", pathNot: "^src/backends/database/" },
-      to: { path: packages("pg|@types/pg") },
+      to: { path: packages("pg|@types/pg|mysql2|better-sqlite3") },
     },
     {
       name: "only-the-command-line-knows-the-index",
@@ -124,7 +127,17 @@ export default {
       comment: "What package.json does not list as a dependency is not there where celeriac is installed.",
       severity: "error",
       from: { path: "^(?:protocol|src)/" },
-      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"] },
+      to: {
+        dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"],
+        pathNot: packages(OPTIONAL),
+      },
+    },
+    {
+      name: "optional-packages-load-when-asked-for",
+      comment: "A peer that the application may have installed or not: a database's driver.",
+      severity: "error",
+      from: { path: "^(?:protocol|src)/" },
+      to: { path: packages(OPTIONAL), dependencyTypesNot: ["dynamic-import", "type-only"] },
     },
   ],
   options: {

@@ -1,8 +1,7 @@
-import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { TestProject } from "vitest/node";
+import { madeVenv } from "./venv.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -20,7 +19,7 @@ const versions: { reference: string; celery: Record<string, string[]> } = JSON.p
 
 /**
  * Makes the Python environments: the reference version, or those of CELERIAC_INTEROP_VERSIONS (a comma list, or
- * `all`). Exit code 69 of `make-venv` means that there is no Python here.
+ * `all`).
  */
 export default async function setup(project: TestProject): Promise<void> {
   const asked = process.env.CELERIAC_INTEROP_VERSIONS || versions.reference;
@@ -32,14 +31,4 @@ export default async function setup(project: TestProject): Promise<void> {
   }
   project.provide("python", pythons[versions.reference] ?? "");
   project.provide("pythons", pythons);
-}
-
-async function madeVenv(version: string): Promise<string | undefined> {
-  try {
-    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python/make-venv"), [version]);
-    return stdout.trim();
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 69) return undefined;
-    throw error;
-  }
 }

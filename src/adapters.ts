@@ -1,5 +1,6 @@
 import { ImproperlyConfigured } from "./app/errors.ts";
 import type { BackendOptions, ResultBackend } from "./backends/backend.ts";
+import type { Database } from "./backends/database/database.ts";
 import type { Broker, BrokerOptions } from "./brokers/broker.ts";
 import { maskedUrl } from "./masked-url.ts";
 import { AsyncPool } from "./pools/async.ts";
@@ -28,6 +29,16 @@ const rpcBackend: BackendFactory = async (options) => new (await import("./backe
 const filesystemBackend: BackendFactory = async (options) =>
   new (await import("./backends/filesystem.ts")).FilesystemBackend(options);
 
+const inDatabase =
+  (open: (options: BackendOptions) => Promise<Database>): BackendFactory =>
+  async (options) => {
+    const { DatabaseBackend } = await import("./backends/database/database-backend.ts");
+    return new DatabaseBackend(options, await open(options));
+  };
+const mysqlBackend = inDatabase(async (options) =>
+  (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options),
+);
+
 const BROKERS: Readonly<Record<string, BrokerFactory>> = {
   redis: redisBroker,
   rediss: redisBroker,
@@ -49,6 +60,14 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   file: filesystemBackend,
   memory: memoryBackend,
   "cache+memory": memoryBackend,
+  "db+postgresql": inDatabase(
+    async (options) => new (await import("./backends/database/postgres.ts")).PostgresDatabase(options),
+  ),
+  "db+mysql": mysqlBackend,
+  "db+mariadb": mysqlBackend,
+  "db+sqlite": inDatabase(async (options) =>
+    (await import("./backends/database/sqlite.ts")).SqliteDatabase.open(options),
+  ),
   disabled: async () => new (await import("./backends/disabled.ts")).DisabledBackend(),
 };
 
@@ -65,7 +84,7 @@ export function createBroker(options: BrokerOptions): Promise<Broker> {
 
 /** @throws ImproperlyConfigured as {@link createBroker} */
 export function createBackend(options: BackendOptions): Promise<ResultBackend> {
-  const factory = BACKENDS[schemeOf(options.url)];
+  const factory = BACKENDS[driverless(schemeOf(options.url))];
   if (!factory) throw unknownScheme("resultBackend", options.url, BACKENDS);
   return factory(options);
 }
@@ -86,6 +105,11 @@ export function createPool(name: string, limit: number): Pool {
 /** What stands before `://`, or the whole for a name like `disabled` or `rpc`. */
 function schemeOf(url: string): string {
   return /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? url.toLowerCase();
+}
+
+/** `db+mysql` of `db+mysql+pymysql` and `database+mysql`: which driver Python uses does not matter here. */
+function driverless(scheme: string): string {
+  return scheme.replace(/^(?:db|database)\+([^+]+).*$/, "db+$1");
 }
 
 function unknownScheme(setting: string, url: string, known: object): ImproperlyConfigured {

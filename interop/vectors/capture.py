@@ -8,6 +8,7 @@ Texts are what goes over the wire, as text; bytes are base64. Inputs are given i
 import base64
 import json
 import os
+import pickle
 import sys
 import uuid
 from datetime import date, datetime, time, timedelta, timezone
@@ -162,6 +163,45 @@ def results():
     yield {"name": "saved group", "extended": False, "state": "GROUP", "text": backend.encode({"result": members.as_tuple()})}
 
 
+def database_rows():
+    """Rows as they are before they reach the database, and their values as SQLAlchemy pickled them up to Celery 5.6."""
+    from celery.backends.database import DatabaseBackend
+    from celery.backends.database.models import TaskExtended
+
+    class Request:
+        id = ID(0)
+        group = parent_id = None
+        children = [celery.result.AsyncResult(ID(1), app=app)]
+        task = "tasks.add"
+        args = [2, "ü"]
+        kwargs = {"k": 1.5}
+        hostname = "celery@host"
+        retries = 1
+        delivery_info = {"routing_key": "celery"}
+        stamped_headers = ["tenant"]
+        stamps = {"tenant": "a", "other": "b"}
+
+    app.conf.result_extended = True
+    backend = DatabaseBackend(app=app, url="sqlite://")
+    cases = {
+        "success": (states.SUCCESS, {"a": [1, 2.5, None, True, "ü", 2**70, -300, 70000], "b": {}}, Request),
+        "none": (states.SUCCESS, None, None),
+        "failure": (states.FAILURE, ValueError("bad", 1), None),
+        "started": (states.STARTED, {"pid": 1, "hostname": "celery@host"}, None),
+        "progress": ("PROGRESS", {"done": 0.5}, None),
+        "revoked": (states.REVOKED, TaskRevokedError("revoked"), None),
+    }
+    for name, (state, result, request) in cases.items():
+        row = TaskExtended(ID(0))
+        stored = backend.encode_result(result, state)
+        backend._update_result(row, stored, state, traceback="tb", request=request)
+        values = {key: value.decode() if isinstance(value, bytes) else value for key, value in row.to_dict().items()}
+        values["date_done"] = values["date_done"] and NOW.isoformat()
+        pickles = [base64.b64encode(pickle.dumps(stored, protocol)).decode() for protocol in (2, 3, 4, 5)]
+        yield {"name": name, "row": values, "pickles": pickles}
+    app.conf.result_extended = False
+
+
 def reprs():
     values = [
         0, -1, 2**70, 1.0, -0.0, 1e16, 1e15, 1e-5, 1e-4, 1.5e300, 0.1, float("inf"), float("nan"), True, None, "", "a", "it's",
@@ -233,7 +273,8 @@ def canvases():
 
 
 CAPTURES = {
-    "messages": messages, "messages-v1": messages_v1, "envelopes": envelopes, "results": results, "reprs": reprs,
+    "messages": messages, "messages-v1": messages_v1, "envelopes": envelopes, "results": results,
+    "database-rows": database_rows, "reprs": reprs,
     "json-values": json_values, "msgpack-values": msgpack_values, "events": events, "pidbox": pidbox, "canvases": canvases,
 }
 

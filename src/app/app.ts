@@ -256,7 +256,7 @@ export class Celery implements AsyncDisposable {
   #createBackend(): Promise<ResultBackend> {
     const { settings } = this;
     return createBackend({
-      url: settings.resultBackend ?? "disabled",
+      url: resultBackendUrl(settings),
       transportOptions: settings.resultBackendTransportOptions,
       useSsl: settings.redisBackendUseSsl ?? false,
       expires: settings.resultExpires,
@@ -268,6 +268,14 @@ export class Celery implements AsyncDisposable {
       replyTo: this.#replyTo,
       resultPersistent: settings.resultPersistent,
       replyQueueDurable: settings.compatibility === "5.7",
+      database: {
+        tableNames: settings.databaseTableNames ?? {},
+        tableSchemas: settings.databaseTableSchemas ?? {},
+        createTablesAtSetup: settings.databaseCreateTablesAtSetup,
+        engineOptions: settings.databaseEngineOptions,
+        shortLivedSessions: settings.databaseShortLivedSessions,
+        pickled: settings.compatibility !== "5.7",
+      },
       codec: this.#resultCodec(),
       log: this.#log,
     });
@@ -375,6 +383,15 @@ function settingsFromEnvironment(environment: NodeJS.ProcessEnv): Record<string,
     ...(CELERY_BROKER_WRITE_URL && { brokerWriteUrl: CELERY_BROKER_WRITE_URL }),
     ...(CELERY_RESULT_BACKEND && { resultBackend: CELERY_RESULT_BACKEND }),
   };
+}
+
+/** Where results go; `database` alone means `databaseUrl`. @throws ImproperlyConfigured when there is none */
+function resultBackendUrl({ resultBackend, databaseUrl }: Settings): string {
+  if (resultBackend !== "database" && resultBackend !== "db") return resultBackend ?? "disabled";
+  if (databaseUrl) return `db+${databaseUrl}`;
+  throw new ImproperlyConfigured(
+    `resultBackend ${JSON.stringify(resultBackend)} needs databaseUrl, where the database is`,
+  );
 }
 
 function mailboxOptions(settings: Settings): MailboxOptions {

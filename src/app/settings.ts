@@ -49,6 +49,15 @@ export interface Settings {
   resultChordJoinTimeout: number;
   redisBackendUseSsl: boolean | Record<string, unknown> | null;
 
+  /** What `resultBackend: "database"` stands for: SQLAlchemy's URL, without `db+`. */
+  databaseUrl: string | null;
+  /** SQLAlchemy's engine options. */
+  databaseEngineOptions: Record<string, unknown>;
+  databaseShortLivedSessions: boolean;
+  databaseTableNames: { task?: string | undefined; group?: string | undefined } | null;
+  databaseTableSchemas: { task?: string | undefined; group?: string | undefined } | null;
+  databaseCreateTablesAtSetup: boolean;
+
   acceptContent: string[];
   enableUtc: boolean;
   /** An IANA name; null for UTC. */
@@ -120,6 +129,7 @@ const urls = z.union([z.string(), z.array(z.string()).min(1)]);
 const options = z.record(z.string(), z.unknown());
 const exchangeType = z.enum(["direct", "topic", "fanout"]);
 const queueType = z.enum(["classic", "quorum"]);
+const tables = z.strictObject({ task: z.string().optional(), group: z.string().optional() });
 const retryPolicy = z.object({
   max_retries: whole.nullable().default(3),
   interval_start: seconds.default(0),
@@ -153,6 +163,13 @@ const schema = z.object({
   resultCompression: z.string().nullable().default(null),
   resultChordJoinTimeout: seconds.default(3),
   redisBackendUseSsl: z.union([z.boolean(), options]).nullable().default(null),
+
+  databaseUrl: z.string().nullable().default(null),
+  databaseEngineOptions: options.default({ pool_pre_ping: true, pool_recycle: 3600 }),
+  databaseShortLivedSessions: z.boolean().default(false),
+  databaseTableNames: tables.nullable().default(null),
+  databaseTableSchemas: tables.nullable().default(null),
+  databaseCreateTablesAtSetup: z.boolean().default(true),
 
   acceptContent: z.array(z.string()).default(["json"]),
   enableUtc: z.boolean().default(true),

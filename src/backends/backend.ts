@@ -26,8 +26,32 @@ export interface BackendOptions {
   resultPersistent: boolean | null;
   /** Whether the queue for results is durable: from Celery 5.7 on, and a fleet must agree. */
   replyQueueDurable: boolean;
+  /** For results in a database. */
+  database: DatabaseSettings;
   codec: ResultCodec;
   log: Logger;
+}
+
+/** The `database_` settings, and what belongs to them. */
+export interface DatabaseSettings {
+  /** Names in the place of `celery_taskmeta` (`task`) and `celery_tasksetmeta` (`group`). */
+  tableNames: DatabaseNames;
+  /** Schemas of the two, which have to be there; the connection's own unless given. */
+  tableSchemas: DatabaseNames;
+  /** Missing tables are made when the backend is, not when it is first used. */
+  createTablesAtSetup: boolean;
+  /** SQLAlchemy's words. */
+  engineOptions: Readonly<Record<string, unknown>>;
+  /** A connection for every call, and no prepared statements: for poolers in between. */
+  shortLivedSessions: boolean;
+  /** Results are written as Celery up to 5.6 reads them: as pickles. */
+  pickled: boolean;
+}
+
+/** Something for each of the two tables. */
+export interface DatabaseNames {
+  readonly task?: string | undefined;
+  readonly group?: string | undefined;
 }
 
 /** Turns records into the bytes of `resultSerializer` and back. */
@@ -93,6 +117,9 @@ export interface ResultBackend extends AsyncDisposable {
   /** The members of a saved group, or null. */
   restoreGroup(groupId: string): Promise<ResultNode | null>;
   deleteGroup(groupId: string): Promise<void>;
+
+  /** Drops what has expired, where nothing does that by itself: what `celery.backend_cleanup` is for. @throws OperationalError */
+  cleanup?(): Promise<void>;
 
   /** Closes; what still waits rejects with an OperationalError. Safe to call twice. */
   close(): Promise<void>;

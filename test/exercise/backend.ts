@@ -204,6 +204,14 @@ export function backendOptions(subject: Pick<BackendUnderTest, "url" | "transpor
     replyTo: randomUUID(),
     resultPersistent: null,
     replyQueueDurable: true,
+    database: {
+      tableNames: {},
+      tableSchemas: {},
+      createTablesAtSetup: true,
+      engineOptions: {},
+      shortLivedSessions: false,
+      pickled: false,
+    },
     codec: jsonCodec(),
     log: SILENT,
   };

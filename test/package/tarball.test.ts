@@ -81,6 +81,21 @@ describe("an empty project with the tarball installed", () => {
     expect(await evaluate(code)).toEqual([[], ["amqplib"], ["amqplib", "ioredis"]]);
   });
 
+  it("says what to install for a database whose driver is not there", async () => {
+    const code = `
+      import { Celery } from "celeriac";
+      const backends = ["db+mysql+pymysql://me:hidden@localhost/x", "db+sqlite:///results.db", "db+oracle://localhost/x"];
+      const opened = async (backend) => (await new Celery("bare", { backend }).backend()).url;
+      const said = backends.map((backend) => opened(backend).catch((error) => error.name + ": " + error.message));
+      console.log(JSON.stringify(await Promise.all(said)));
+      process.exit();`;
+    expect(await evaluate(code)).toEqual([
+      "ImproperlyConfigured: db+mysql:// needs a driver that is not installed: npm install mysql2",
+      expect.stringMatching(/npm install better-sqlite3, or use Node[.]js 22[.]13|^db[+]sqlite:/),
+      expect.stringMatching(/^ImproperlyConfigured: resultBackend cannot be .*db[+]postgresql:/),
+    ]);
+  });
+
   it("has the command", async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
     const cwd = installed;

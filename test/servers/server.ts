@@ -13,18 +13,27 @@ export interface Server {
   start(): Promise<void>;
 }
 
+/** Whom a program runs as; only root can say. */
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
 /** A program that a test started; it is killed with the test at the latest. */
 export class ServerProcess {
   readonly #command: string;
   readonly #args: string[];
   readonly #env: NodeJS.ProcessEnv;
+  readonly #owner: Owner | undefined;
   #child: ChildProcess | undefined;
   output = "";
 
-  constructor(command: string, args: string[], env: NodeJS.ProcessEnv = {}) {
+  /** @param owner this process's own unless given */
+  constructor(command: string, args: string[], env: NodeJS.ProcessEnv = {}, owner?: Owner) {
     this.#command = command;
     this.#args = args;
     this.#env = env;
+    this.#owner = owner;
   }
 
   get running(): boolean {
@@ -40,6 +49,7 @@ export class ServerProcess {
       env: { ...process.env, ...this.#env },
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
+      ...this.#owner,
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {

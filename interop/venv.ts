@@ -1,0 +1,19 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+/**
+ * The interpreter of a Python environment with this Celery, which is made when it is missing; undefined where there is
+ * no Python.
+ * @param version one of versions.json
+ */
+export async function madeVenv(version: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python/make-venv"), [version]);
+    return stdout.trim();
+  } catch (error) {
+    // What `make-venv` says when there is no Python.
+    if ((error as { code?: unknown }).code === 69) return undefined;
+    throw error;
+  }
+}

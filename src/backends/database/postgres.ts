@@ -1,0 +1,77 @@
+import pg from "pg";
+import type { BackendOptions } from "../backend.ts";
+import { type Database, type ErrorKind, type SqlResult, type SqlValue, STATEMENT_MS } from "./database.ts";
+import { engineOptions } from "./engine-options.ts";
+import { POSTGRES } from "./postgres-dialect.ts";
+import { postgresOptions } from "./postgres-options.ts";
+
+/** SQLSTATEs after which the same call may succeed: connections, shutting down and starting up, deadlocks. */
+const AGAIN = /^(?:08...|57P0[1-5]|53300|40001|40P01|55P03)$/;
+/** "undefined table", which sequences are too. */
+const MISSING = "42P01";
+
+/** A PostgreSQL database, by way of `pg`. */
+export class PostgresDatabase implements Database {
+  readonly dialect = POSTGRES;
+  readonly #pool: pg.Pool;
+  readonly #prepares: boolean;
+  /** Statements by the name that a connection knows them by. */
+  readonly #names = new Map<string, string>();
+
+  /** @throws ImproperlyConfigured */
+  constructor(options: BackendOptions) {
+    const engine = engineOptions(options.database.engineOptions, options.log);
+    this.#pool = new pg.Pool(postgresOptions(options, engine));
+    this.#prepares = !options.database.shortLivedSessions;
+    // A connection that broke while it was idle; the next call has another.
+    this.#pool.on("error", (error) => options.log.debug({ err: error }, `result backend: ${error.message}`));
+  }
+
+  async run(text: string, values: readonly SqlValue[], unlimited = false): Promise<SqlResult> {
+    const { rows, rowCount } = await this.#pool.query({
+      text,
+      values: [...values],
+      ...(this.#prepares && { name: this.#nameOf(text) }),
+      ...(!unlimited && { query_timeout: STATEMENT_MS }),
+    });
+    return { rows, changed: rowCount ?? 0 };
+  }
+
+  async runAll(texts: readonly string[]): Promise<void> {
+    const client = await this.#pool.connect();
+    let broken: Error | undefined;
+    try {
+      // Several statements in one query are one transaction.
+      await client.query(texts.join(";\n"));
+    } catch (error) {
+      broken = error as Error;
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async hasSequences(): Promise<boolean> {
+    return true;
+  }
+
+  kindOf(error: unknown): ErrorKind {
+    const code = String((error as { code?: unknown }).code ?? "");
+    if (AGAIN.test(code)) return "again";
+    if (code === MISSING) return "missing";
+    // Data exceptions.
+    if (/^22...$/.test(code)) return "value";
+    // What is no answer of the server's comes of the connection: ECONNREFUSED, EPIPE, or no code at all.
+    return /^(?!E)[0-9A-Z]{5}$/.test(code) ? "other" : "again";
+  }
+
+  async close(): Promise<void> {
+    if (!this.#pool.ending) await this.#pool.end();
+  }
+
+  #nameOf(text: string): string {
+    const name = this.#names.get(text) ?? `celeriac_${this.#names.size}`;
+    this.#names.set(text, name);
+    return name;
+  }
+}
