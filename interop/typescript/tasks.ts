@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Celery } from "celeriac";
 
-/** What the celeriac worker of `compose.yaml` serves; told by the same environment as `../python/tasks.py`. */
+/** What the celeriac workers of `compose.yaml` and `celeriac.ts` serve; told by the same environment as `../python/tasks.py`. */
 export const app = new Celery("interop", {
   taskDefaultQueue: process.env.CELERIAC_TASK_QUEUE ?? "celery",
   ...JSON.parse(process.env.CELERIAC_SETTINGS ?? "{}"),
@@ -19,4 +19,8 @@ app.task({ name: "tasks.acks_late_sleep", acksLate: true }, async (seconds: numb
 });
 app.task("tasks.fail", (message: string) => {
   throw new RangeError(message);
+});
+app.task({ name: "tasks.flaky", bind: true }, (self, failures: number) => {
+  if (self.request.retries < failures) throw self.retry({ countdown: 0.1, exc: new RangeError("not yet") });
+  return self.request.retries;
 });
