@@ -1,3 +1,4 @@
+import { appendFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Celery } from "celeriac";
 
@@ -16,6 +17,10 @@ app.task("tasks.sleep", async (seconds: number) => {
 app.task({ name: "tasks.acks_late_sleep", acksLate: true }, async (seconds: number, value: unknown) => {
   await sleep(seconds * 1000);
   return value;
+});
+app.task("tasks.append", async (path: string, line: string) => {
+  await sleep(20);
+  await appendFile(path, `${line}\n`);
 });
 app.task("tasks.fail", (message: string) => {
   throw new RangeError(message);
