@@ -99,6 +99,14 @@ def acks_late_sleep(seconds, value):
     return value
 
 
+@app.task(name="tasks.append")
+def append(path, line):
+    """Leaves a trace of each run, so that two runs of one task show."""
+    time.sleep(0.02)
+    with open(path, "a") as file:
+        file.write(line + "\n")
+
+
 @app.task(name="tasks.flaky", bind=True, default_retry_delay=0.1)
 def flaky(self, failures):
     """Succeeds after that many retries."""

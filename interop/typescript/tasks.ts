@@ -1,7 +1,8 @@
+import { appendFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Celery } from "celeriac";
 
-/** What the celeriac worker of `compose.yaml` serves; told by the same environment as `../python/tasks.py`. */
+/** What the celeriac workers of `compose.yaml` and `celeriac.ts` serve; told by the same environment as `../python/tasks.py`. */
 export const app = new Celery("interop", {
   taskDefaultQueue: process.env.CELERIAC_TASK_QUEUE ?? "celery",
   ...JSON.parse(process.env.CELERIAC_SETTINGS ?? "{}"),
@@ -17,6 +18,14 @@ app.task({ name: "tasks.acks_late_sleep", acksLate: true }, async (seconds: numb
   await sleep(seconds * 1000);
   return value;
 });
+app.task("tasks.append", async (path: string, line: string) => {
+  await sleep(20);
+  await appendFile(path, `${line}\n`);
+});
 app.task("tasks.fail", (message: string) => {
   throw new RangeError(message);
+});
+app.task({ name: "tasks.flaky", bind: true }, (self, failures: number) => {
+  if (self.request.retries < failures) throw self.retry({ countdown: 0.1, exc: new RangeError("not yet") });
+  return self.request.retries;
 });

@@ -41,7 +41,8 @@ function readPort(text: string | undefined): number | undefined {
   if (!text) return undefined;
   const port = Number(text);
   if (/^\d+$/.test(text) && port > 0 && port < 65536) return port;
-  throw new ImproperlyConfigured(`${JSON.stringify(text)} is no port: it is a number from 1 to 65535`);
+  // The text itself is not shown: before a bare slash it is the beginning of a password.
+  throw new ImproperlyConfigured("the port is a number from 1 to 65535; in a password, / is written %2F");
 }
 
 function readQuery(text: string): Record<string, string> {

@@ -1,5 +1,7 @@
+import { inspect } from "node:util";
 import leven from "leven";
 import { z } from "zod";
+import { maskedUrl } from "../masked-url.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { QueueSetting } from "./queues.ts";
 import type { RouteSetting } from "./router.ts";
@@ -285,7 +287,19 @@ function suggestion(name: string): string {
 }
 
 function problem(issue: z.core.$ZodIssue, given: Record<string, unknown>): string {
-  const [name] = issue.path;
-  const shown = JSON.stringify(given[String(name)]) ?? String(given[String(name)]);
-  return `Setting ${issue.path.join(".")} cannot be ${shown.slice(0, 80)}: ${issue.message}`;
+  const shown = inspect(maskedIn(given[String(issue.path[0])]), { breakLength: Number.POSITIVE_INFINITY });
+  return `Setting ${issue.path.join(".")} cannot be ${shown.slice(0, 80)}: ${allowed(issue)}`;
+}
+
+/** URLs in what is shown, alone or in a list. */
+function maskedIn(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(maskedIn);
+  return typeof value === "string" ? maskedUrl(value) : value;
+}
+
+/** What is allowed, of several kinds each. */
+function allowed(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "invalid_union") return issue.message;
+  const kinds = issue.errors.map(([first]) => first?.message.replace(/^Invalid input: expected |, received .*$/g, ""));
+  return `Invalid input: expected ${kinds.join(" or ")}`;
 }

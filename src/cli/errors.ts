@@ -20,7 +20,7 @@ export function explained(error: unknown): { text: string; exitCode: number } {
   if (error instanceof UsageError || error instanceof CommandFailure) {
     return { text: withStack(error, error.message), exitCode: error.exitCode };
   }
-  if (error instanceof CeleryError || isNamedLikeOurs(error)) {
+  if (isOurs(error)) {
     return { text: withStack(error, error.message), exitCode: EX_FAILURE };
   }
   // Anything else is a fault of the application's code or of ours: the stack is what helps.
@@ -31,7 +31,8 @@ function withStack(error: Error, message: string): string {
   return process.env.CELERIAC_DEBUG && error.stack ? error.stack : `Error: ${message}`;
 }
 
-/** An error of the application's own copy of this package. */
-function isNamedLikeOurs(error: unknown): error is Error {
-  return error instanceof Error && typeof (error as { code?: unknown }).code === "string" && "traceback" in error;
+/** Whether this package threw it, or the application's own copy of this package. */
+export function isOurs(error: unknown): error is Error {
+  if (error instanceof CeleryError) return true;
+  return error instanceof Error && "pythonName" in error.constructor && "code" in error;
 }

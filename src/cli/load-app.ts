@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Celery } from "../index.ts";
-import { UsageError } from "./errors.ts";
+import { CommandFailure, isOurs, UsageError } from "./errors.ts";
 import { allowTypeScript } from "./typescript.ts";
 
 const EXTENSIONS = [".js", ".mjs", ".ts", ".mts"];
@@ -15,7 +15,7 @@ const EXTENSIONS = [".js", ".mjs", ".ts", ".mts"];
  */
 export async function loadApp(name: string): Promise<Celery> {
   const [, specifier = name, exported] = /^(.*?)(?::([A-Za-z_$][\w$]*))?$/.exec(name) ?? [];
-  const exports = await importModule(specifier, name);
+  const exports = await importModule(specifier, `-A ${name}`);
   if (exported !== undefined) {
     const found = exports[exported];
     if (isApp(found)) return found;
@@ -28,15 +28,36 @@ export async function loadApp(name: string): Promise<Celery> {
   throw new UsageError(`-A ${name}: the module exports ${what} (${exportsOf(exports)})`);
 }
 
-/** Imports a module that is there for its side effects, as `-I` asks. */
+/**
+ * Imports a module that is there for its side effects, as `-I` asks.
+ * @throws UsageError that says what was looked for
+ */
 export async function includeModule(name: string): Promise<void> {
-  await importModule(name, name);
+  await importModule(name, `-I ${name}`);
 }
 
 async function importModule(specifier: string, asked: string): Promise<Record<string, unknown>> {
   const url = locate(specifier, asked);
   if (/\.m?ts$/.test(url)) await allowTypeScript();
-  return (await import(url)) as Record<string, unknown>;
+  try {
+    return (await import(url)) as Record<string, unknown>;
+  } catch (error) {
+    if (isOurs(error) || isMissingModule(error)) {
+      throw Object.assign(new CommandFailure(`${asked}: ${error.message}`), { stack: error.stack });
+    }
+    throw withoutNode(error);
+  }
+}
+
+/** A module that it imports is not there; the message says which, and who wants it. */
+function isMissingModule(error: unknown): error is Error {
+  return /^ERR_(?:MODULE_NOT_FOUND|PACKAGE_PATH_NOT_EXPORTED)$/.test(String((error as { code?: unknown })?.code));
+}
+
+/** Of the calls that led to an error, those that are not Node's own. */
+function withoutNode(error: unknown): unknown {
+  if (error instanceof Error && error.stack) error.stack = error.stack.replace(/\n +at .*\bnode:internal\/.*/g, "");
+  return error;
 }
 
 /** A file of that name, with or without its extension; else a package that the working directory can see. */
@@ -53,7 +74,7 @@ function locate(specifier: string, asked: string): string {
     }
   }
   const kinds = EXTENSIONS.join(", ");
-  throw new UsageError(`-A ${asked}: there is no ${path} (${kinds}), and no package of that name to be seen from here`);
+  throw new UsageError(`${asked}: there is no ${path} (${kinds}), and no package of that name to be seen from here`);
 }
 
 /** An application of this package or of another copy of it. */

@@ -1,5 +1,8 @@
+import { mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
 import { inspect, styleText } from "node:util";
 import { type DestinationStream, destination, type Logger as Pino, pino } from "pino";
+import { CommandFailure } from "./errors.ts";
 
 /** Celery's names for how much is logged, and pino's. */
 const LEVELS: Readonly<Record<string, string>> = {
@@ -31,12 +34,17 @@ export interface LogOptions {
 /** A logger and the way to have all of it written before the process ends. */
 export interface CommandLog {
   log: Pino;
+  /** Says something at once to whoever sent a signal: as it is to people, as a line of the log to machines. */
+  say(text: string): void;
   flush(): void;
 }
 
-/** One line an event: for people on a terminal, JSON otherwise. Written in the background, many lines at a time. */
+/**
+ * One line an event: for people on a terminal, JSON otherwise. Written in the background, many lines at a time.
+ * @throws CommandFailure when the file cannot be written to
+ */
 export function commandLog({ level, file, format, colour }: LogOptions): CommandLog {
-  const sink = destination({ dest: file ?? 2, sync: false, append: true, mkdir: true });
+  const sink = destination({ dest: file === undefined ? 2 : opened(file), sync: false });
   // A reader that went away is no reason to stop working.
   sink.on("error", () => undefined);
   const pretty = (format ?? (file === undefined && process.stderr.isTTY ? "pretty" : "json")) === "pretty";
@@ -47,6 +55,7 @@ export function commandLog({ level, file, format, colour }: LogOptions): Command
   );
   return {
     log,
+    say: pretty ? (text) => void process.stderr.write(`${text}\n`) : (text) => log.warn(text),
     flush: () => {
       try {
         sink.flushSync();
@@ -55,6 +64,16 @@ export function commandLog({ level, file, format, colour }: LogOptions): Command
       }
     },
   };
+}
+
+/** A path that cannot be written to is told before the work begins. */
+function opened(file: string): number {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    return openSync(file, "a");
+  } catch (error) {
+    throw new CommandFailure(`--logfile ${file}: ${(error as Error).message}`);
+  }
 }
 
 /** pino's name of a level. */

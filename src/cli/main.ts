@@ -14,11 +14,12 @@ const program = celeriac((exitCode) => {
   // A task that never settles must not keep a stopped worker's process.
   process.exit(exitCode);
 });
-if (process.argv.length === 2) program.help({ error: false });
-
 try {
-  await program.parseAsync();
+  if (process.argv.length === 2) program.outputHelp();
+  else await program.parseAsync();
 } catch (error) {
+  // Node itself shows the line at which a module cannot be read.
+  if (error instanceof SyntaxError) throw error;
   process.exitCode = exitCodeOf(error);
 }
 

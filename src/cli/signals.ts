@@ -1,14 +1,21 @@
 import type { Worker } from "../index.ts";
 import { EX_FAILURE, EX_OK } from "./exit-codes.ts";
 
+/** What came of the signals so far. */
+export interface Stop {
+  /** True once a signal asked the worker to stop. */
+  readonly asked: boolean;
+  /** Resolves with the exit code when the worker has stopped. */
+  readonly exitCode: Promise<number>;
+}
+
 /**
  * Stops a worker by signals: the first SIGTERM or SIGINT warm, the second cold, as SIGQUIT does at once; a third ends
  * the process where it stands. Mirrors `celery/apps/worker.py`.
- * @returns resolves with the exit code when the worker has stopped
  */
-export function untilStopped(worker: Worker, say: (text: string) => void): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let asked = 0;
+export function stopOnSignals(worker: Worker, say: (text: string) => void): Stop {
+  let asked = 0;
+  const exitCode = new Promise<number>((resolve, reject) => {
     const cold = (): void => {
       say("worker: Cold shutdown (MainProcess)");
       worker.terminate().then(() => resolve(EX_FAILURE), reject);
@@ -18,7 +25,10 @@ export function untilStopped(worker: Worker, say: (text: string) => void): Promi
       if (asked === 1) {
         const hint = signal === "SIGINT" ? "worker: Hitting Ctrl+C again will terminate all running tasks!\n" : "";
         say(`${hint}worker: Warm shutdown (MainProcess)`);
-        worker.stop().then(() => resolve(EX_OK), reject);
+        worker.stop().then(() => {
+          // A cold stop ends what the warm one waits for.
+          if (asked === 1) resolve(EX_OK);
+        }, reject);
       } else if (asked === 2) {
         cold();
       } else {
@@ -35,4 +45,10 @@ export function untilStopped(worker: Worker, say: (text: string) => void): Promi
     // A terminal that closes must not end the worker in the middle of a task.
     process.on("SIGHUP", () => onSignal("SIGTERM"));
   });
+  return {
+    get asked() {
+      return asked > 0;
+    },
+    exitCode,
+  };
 }

@@ -14,11 +14,22 @@ export const load: LoadHook = async (url, context, nextLoad) => {
     const { code } = await transform(await readFile(file, "utf8"), { mode: "strip-only", filename: file });
     return { format: "module", source: code, shortCircuit: true };
   } catch (error) {
-    throw new SyntaxError(`${file}: ${describe(error)}`);
+    throw unreadable(file, error as Partial<Complaint>);
   }
 };
 
-function describe(error: unknown): string {
-  const { message } = error as { message?: string };
-  return message ?? String(error);
+/** What the library says of a module. */
+interface Complaint {
+  message: string;
+  /** The line, and a mark below what is wrong in it. */
+  snippet: string;
+  startLine: number;
+}
+
+/** Without a stack, which would be that of the loader. */
+function unreadable(file: string, { message, snippet, startLine }: Partial<Complaint>): SyntaxError {
+  const where = startLine === undefined ? file : `${file}:${startLine}`;
+  const error = new SyntaxError([`${where}: ${message}`, snippet?.trimEnd()].filter(Boolean).join("\n"));
+  error.stack = String(error);
+  return error;
 }

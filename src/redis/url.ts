@@ -19,6 +19,7 @@ export interface RedisUrlSettings {
 
 const EXAMPLES =
   "redis://:password@host:6379/0, rediss://host/0, redis+socket:///path/to/socket, sentinel://host:26379";
+const SLASH = "In a password, / is written %2F.";
 
 /**
  * The addresses that the URLs of a broker or backend mean: one each, but sentinels together are one.
@@ -113,15 +114,17 @@ function databaseNumber(text: string | undefined, url: string): number {
   const digits = (text ?? "").replaceAll("/", "");
   if (digits === "") return 0;
   if (/^\d+$/.test(digits)) return Number(digits);
-  throw new ImproperlyConfigured(
-    `${maskedUrl(url)}: the database must be a number from 0 up, not ${JSON.stringify(text)}`,
-  );
+  // Behind a bare slash, what comes before an @ is the rest of a password.
+  const shown = text?.includes("@") ? "" : `, not ${JSON.stringify(text)}`;
+  throw new ImproperlyConfigured(`${maskedUrl(url)}: the database must be a number from 0 up${shown}. ${SLASH}`);
 }
 
 function parse(url: string): URL {
   try {
     return new URL(url);
   } catch (cause) {
-    throw new ImproperlyConfigured(`${maskedUrl(url)} is no Redis URL; they look like ${EXAMPLES}`, { cause });
+    throw new ImproperlyConfigured(`${maskedUrl(url)} is no Redis URL; they look like ${EXAMPLES}. ${SLASH}`, {
+      cause,
+    });
   }
 }

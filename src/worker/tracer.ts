@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { readSignature } from "../../protocol/canvas/signature.ts";
 import {
   ContentDisallowed,
@@ -149,7 +150,7 @@ export class Tracer {
       case "terminated":
         return this.#revoked(trace.request, "terminated", {
           terminated: true,
-          signum: outcome.error.message,
+          signum: signum(outcome.error.message),
           expired: false,
         });
     }
@@ -287,7 +288,7 @@ export class Tracer {
   async #revoked(
     request: Request,
     reason: "revoked" | "expired" | "terminated",
-    event: { terminated: boolean; signum: string | null; expired: boolean },
+    event: { terminated: boolean; signum: number | null; expired: boolean },
   ): Promise<void> {
     const { stored } = this.#results.record(new TaskRevokedError(reason));
     this.#event(request, "task-revoked", event);
@@ -371,4 +372,10 @@ function isUnreadable(error: unknown): boolean {
 
 function shown({ stored }: RecordedError): string {
   return exceptionRepr(readException(stored));
+}
+
+/** A signal's number, as events tell it: `SIGTERM` and `TERM` are 15. Mirrors `celery/platforms.py Signals.signum`. */
+function signum(name: string): number {
+  const full = name.startsWith("SIG") ? name : `SIG${name}`;
+  return constants.signals[full as NodeJS.Signals] ?? constants.signals.SIGTERM;
 }

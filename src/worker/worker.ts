@@ -143,6 +143,8 @@ export class Worker {
 
   async #start(): Promise<void> {
     const { settings, log } = this.#context;
+    // Made now, so that a URL that cannot be used ends the start, and not the first task.
+    await this.#context.backend();
     const broker = await this.#context.createReadBroker();
     this.#broker = broker;
     broker.onStateChange = (connected, error) => this.#onBroker(connected, error);

@@ -19,10 +19,15 @@ export interface CommandOptions {
   killAfter?: number;
 }
 
-/** Runs a command to its end, without the settings that npm hands down to what it starts, and without colours. */
-export function command(name: string, args: readonly string[], options: CommandOptions): Promise<Outcome> {
+/** Our own environment, but for the settings that npm hands down to what it starts, and without colours. */
+export function environment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:npm_|FORCE_COLOR$|NODE_ENV$)/.test(key));
-  const env = { ...Object.fromEntries(inherited), NO_COLOR: "1", ...options.env };
+  return { ...Object.fromEntries(inherited), NO_COLOR: "1", ...more };
+}
+
+/** Runs a command to its end, in {@link environment}. */
+export function command(name: string, args: readonly string[], options: CommandOptions): Promise<Outcome> {
+  const env = environment(options.env);
   const started = performance.now();
   return new Promise((resolve, reject) => {
     const child = spawn(name, args, { cwd: options.cwd, env, stdio: ["ignore", "pipe", "pipe"] });

@@ -1,4 +1,3 @@
-import { unlinkSync, writeFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Worker } from "../../index.ts";
 import { maskedUrl } from "../../masked-url.ts";
@@ -8,7 +7,8 @@ import { CommandFailure } from "../errors.ts";
 import { serveHealth } from "../health.ts";
 import { includeModule } from "../load-app.ts";
 import { LOG_LEVELS } from "../log.ts";
-import { untilStopped } from "../signals.ts";
+import { takePidfile } from "../pidfile.ts";
+import { stopOnSignals } from "../signals.ts";
 import { address, count, countOrNone, names, seconds } from "../values.ts";
 
 interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
@@ -82,6 +82,7 @@ async function runWorker(
   options: WorkerCommandOptions & { discard?: boolean; withoutHeartbeat?: boolean },
 ): Promise<number> {
   const { app, log, quiet } = await commandContext(options, { needsApp: true });
+  let removePidfile: (() => void) | undefined;
   try {
     for (const module of options.include ?? []) await includeModule(module);
     for (const [option, value] of Object.entries({
@@ -110,20 +111,25 @@ async function runWorker(
         banner(app, worker, maskedUrl([brokerReadUrl ?? brokerUrl].flat().join(";")), worker.queues),
       );
     }
-    if (options.pidfile !== undefined) writePidfile(options.pidfile);
+    if (options.pidfile !== undefined) removePidfile = takePidfile(options.pidfile);
     if (options.health) await startHealth(options.health, worker);
     reportStrayErrors((error) => log.log.error({ err: error }, `Unhandled rejection: ${describe(error)}`));
-    const stopped = untilStopped(worker, (text) => process.stderr.write(`${text}\n`));
-    // Stopping while it still connects ends the start with an error that nobody needs to see.
-    const failed = worker.start().then(
-      () => new Promise<never>(() => undefined),
-      (error: unknown) => Promise.race([stopped, Promise.reject(error)]),
-    );
-    const exitCode = await Promise.race([stopped, failed]);
+    const stop = stopOnSignals(worker, log.say);
+    try {
+      await Promise.race([worker.start(), stop.exitCode]);
+    } catch (error) {
+      // Stopping while it still connects ends the start with an error that nobody needs to see.
+      if (!stop.asked) {
+        // What it has connected already would keep the process.
+        await app.close();
+        throw error;
+      }
+    }
+    const exitCode = await stop.exitCode;
     await app.close();
     return exitCode;
   } finally {
-    if (options.pidfile !== undefined) removePidfile(options.pidfile);
+    removePidfile?.();
     log.flush();
   }
 }
@@ -153,27 +159,6 @@ async function startHealth(where: { host: string; port: number }, worker: Worker
     await serveHealth(where, () => ({ consuming: worker.consuming, body: { hostname: worker.hostname } }));
   } catch (error) {
     throw new CommandFailure(`--health ${where.host}:${where.port}: ${describe(error)}`);
-  }
-}
-
-function writePidfile(path: string): void {
-  try {
-    writeFileSync(path, `${process.pid}\n`, { flag: "wx" });
-  } catch (error) {
-    const taken = (error as NodeJS.ErrnoException).code === "EEXIST";
-    throw new CommandFailure(
-      taken
-        ? `--pidfile ${path} is there already; is another worker running?`
-        : `--pidfile ${path}: ${describe(error)}`,
-    );
-  }
-}
-
-function removePidfile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // Somebody removed it before.
   }
 }
 
