@@ -24,6 +24,8 @@ from kombu import serialization
 from kombu.transport import memory, virtual
 from kombu.utils.json import dumps
 
+from formats import pickle_refused, pickle_values, yaml_texts, yaml_values
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=timezone.utc)
 ID = "d0f4a1b2-0000-4000-8000-00000000000{}".format
@@ -235,6 +237,7 @@ def canvases():
 CAPTURES = {
     "messages": messages, "messages-v1": messages_v1, "envelopes": envelopes, "results": results, "reprs": reprs,
     "json-values": json_values, "msgpack-values": msgpack_values, "events": events, "pidbox": pidbox, "canvases": canvases,
+    "pickle-values": pickle_values, "pickle-refused": pickle_refused, "yaml-values": yaml_values, "yaml-texts": yaml_texts,
 }
 
 

@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   chainOf,
@@ -23,20 +21,10 @@ import { loads, loadsForward } from "../../../protocol/serialization/json-reader
 import { dumps } from "../../../protocol/serialization/json-writer.ts";
 import { msgpack } from "../../../protocol/serialization/msgpack.ts";
 import { dumpEnvelope, readEnvelope } from "../../../protocol/transport/virtual.ts";
+import { named, vectors } from "../../support/vectors.ts";
 
-const FOLDER = join(import.meta.dirname, "../../../interop/vectors");
 const NOW = new Date("2031-05-06T07:08:09.123Z");
 const ID = (n: number): string => `d0f4a1b2-0000-4000-8000-00000000000${n}`;
-
-function vectors<V>(name: string): V[] {
-  return JSON.parse(readFileSync(join(FOLDER, `${name}.json`), "utf8")).vectors as V[];
-}
-
-function named<V extends { name: string }>(name: string, wanted: string): V {
-  const found = vectors<V>(name).find((vector) => vector.name === wanted);
-  if (!found) throw new Error(`no vector ${wanted} in ${name}`);
-  return found;
-}
 
 type Options = Record<string, never>;
 
