@@ -5,7 +5,7 @@ import { signature } from "../../protocol/canvas/signature.ts";
 import type { MailboxOptions } from "../../protocol/control/pidbox.ts";
 import { isoFormatIn } from "../../protocol/python/timezone.ts";
 import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
-import type { Serializer } from "../../protocol/serialization/serializer.ts";
+import { customSerializer, type Payload, type Serializer } from "../../protocol/serialization/serializer.ts";
 import { createBackend, createBroker } from "../adapters.ts";
 import type { ResultBackend, ResultCodec } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
@@ -96,7 +96,6 @@ export class Celery implements AsyncDisposable {
     if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
     this.queues = new Queues(settings);
     const router = new Router(settings.taskRoutes, this.queues, settings.taskDefaultQueue);
-    this.serializers.accept(settings.acceptContent);
     this.#results = {
       backend: () => this.backend(),
       revoke: (taskId, options) => this.control.broadcast("revoke", revocation(taskId, options)),
@@ -193,9 +192,42 @@ export class Celery implements AsyncDisposable {
     return this.#running.getStore()?.self;
   }
 
-  /** Adds a serializer of one's own, or puts it in the place of the one with its name. */
-  register(serializer: Serializer): void {
-    this.serializers.register(serializer);
+  /**
+   * Adds a serializer of one's own, or puts it in the place of the one with its name, for `taskSerializer`,
+   * `acceptContent` and the like to name. The arguments are those of `kombu.serialization.register`; a
+   * {@link Serializer} does as well.
+   *
+   * @param encoder null where the serializer only reads; what it throws becomes an EncodeError
+   * @param decoder null where it only writes; given text, or bytes where the content encoding is `binary`; what it
+   *   throws becomes a DecodeError
+   * @param contentType the MIME type that messages carry
+   * @param contentEncoding `utf-8` unless given; `binary` for bytes
+   */
+  register(serializer: Serializer): void;
+  register(
+    name: string,
+    encoder: ((value: unknown) => Payload) | null,
+    decoder: ((payload: string) => unknown) | null,
+    contentType: string,
+    contentEncoding?: "utf-8" | "us-ascii",
+  ): void;
+  register(
+    name: string,
+    encoder: ((value: unknown) => Payload) | null,
+    decoder: ((payload: Uint8Array) => unknown) | null,
+    contentType: string,
+    contentEncoding: "binary",
+  ): void;
+  register(
+    given: Serializer | string,
+    encoder: ((value: unknown) => Payload) | null = null,
+    decoder: ((payload: never) => unknown) | null = null,
+    contentType = "",
+    contentEncoding = "utf-8",
+  ): void {
+    this.serializers.register(
+      typeof given === "string" ? customSerializer(given, encoder, decoder, contentType, contentEncoding) : given,
+    );
   }
 
   /** A worker for the tasks of this application, in this process. */
@@ -281,12 +313,12 @@ export class Celery implements AsyncDisposable {
 
   #resultCodec(): ResultCodec {
     const { resultSerializer, resultAcceptContent, acceptContent } = this.settings;
-    const { contentType, contentEncoding, encode } = this.serializers.get(resultSerializer);
-    const accept = this.serializers.accept([...(resultAcceptContent ?? acceptContent), resultSerializer]);
+    const { contentType, contentEncoding } = this.serializers.get(resultSerializer);
+    const accept = this.serializers.accept(resultAcceptContent ?? acceptContent);
     return {
       contentType,
       contentEncoding,
-      encode,
+      encode: (value) => this.serializers.encode(value, resultSerializer).body,
       decode: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept),
       decodeForward: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept, true),
       decodeContent: (content) => this.serializers.decode(content, accept),
