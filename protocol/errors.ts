@@ -32,6 +32,11 @@ export class SerializerNotInstalled extends CeleryError {
   static override readonly pythonName = "kombu.exceptions.SerializerNotInstalled";
 }
 
+/** Content that was not signed by anybody who may, or keys and certificates that cannot be used. */
+export class SecurityError extends CeleryError {
+  static override readonly pythonName = "celery.exceptions.SecurityError";
+}
+
 /** A message that says it is a task and is not made like one. */
 export class InvalidTaskError extends CeleryError {
   static override readonly pythonName = "celery.exceptions.InvalidTaskError";

@@ -29,6 +29,7 @@ export * from "./result/keys.ts";
 export * from "./result/meta.ts";
 export * from "./result/result-tuple.ts";
 export * from "./result/states.ts";
+export { authSerializer, type SignedContent, type Signing, unpackSigned } from "./serialization/auth.ts";
 export { json } from "./serialization/json.ts";
 export { loads, loadsForward } from "./serialization/json-reader.ts";
 export { dumps } from "./serialization/json-writer.ts";

@@ -26,6 +26,7 @@ export {
   QueueNotFound,
   Reject,
   Retry,
+  SecurityError,
   SerializerNotInstalled,
   SoftTimeLimitExceeded,
   TaskError,

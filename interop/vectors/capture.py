@@ -25,6 +25,7 @@ from kombu.transport import memory, virtual
 from kombu.utils.json import dumps
 
 from formats import pickle_refused, pickle_values, yaml_texts, yaml_values
+from signed import signed_messages
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=timezone.utc)
@@ -238,7 +239,11 @@ CAPTURES = {
     "messages": messages, "messages-v1": messages_v1, "envelopes": envelopes, "results": results, "reprs": reprs,
     "json-values": json_values, "msgpack-values": msgpack_values, "events": events, "pidbox": pidbox, "canvases": canvases,
     "pickle-values": pickle_values, "pickle-refused": pickle_refused, "yaml-values": yaml_values, "yaml-texts": yaml_texts,
+    "signed-messages": signed_messages,
 }
+
+# Salt and keys are random: these can only be there.
+NEVER_THE_SAME = {"signed-messages"}
 
 
 def main():
@@ -246,6 +251,8 @@ def main():
     different = []
     for name, capture in CAPTURES.items():
         path = os.path.join(HERE, f"{name}.json")
+        if check and name in NEVER_THE_SAME and os.path.exists(path):
+            continue
         content = {"celery": celery.__version__, "kombu": kombu.__version__, "vectors": list(capture())}
         text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
         if check:

@@ -2,28 +2,32 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { input as ZodInput, ZodObject, output as ZodOutput } from "zod";
 import { signature } from "../../protocol/canvas/signature.ts";
-import type { MailboxOptions } from "../../protocol/control/pidbox.ts";
 import { isoFormatIn } from "../../protocol/python/timezone.ts";
 import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import { customSerializer, type Payload, type Serializer } from "../../protocol/serialization/serializer.ts";
 import { createBackend, createBroker } from "../adapters.ts";
-import type { ResultBackend, ResultCodec } from "../backends/backend.ts";
+import type { ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
+import { controlContent } from "../control/content.ts";
 import { Control } from "../control/control.ts";
 import { Mailbox } from "../control/mailbox.ts";
+import { mailboxOptions } from "../control/mailbox-options.ts";
 import { EventDispatcher } from "../events/dispatcher.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
 import { selfInPlace } from "../worker/self.ts";
 import { Worker, type WorkerOptions } from "../worker/worker.ts";
+import { authFromSettings } from "./auth.ts";
 import { CanvasSender } from "./canvas.ts";
 import { LamportClock } from "./clock.ts";
+import { settingsFromEnvironment } from "./environment.ts";
 import { ImproperlyConfigured, OperationalError } from "./errors.ts";
 import { anonNodename } from "./nodename.ts";
 import { overridingSettings } from "./overrides.ts";
 import { Producer, type SentTask } from "./producer.ts";
 import { Queues } from "./queues.ts";
 import { AsyncResult, type ResultContext } from "./result.ts";
+import { resultCodec } from "./result-codec.ts";
 import { Router } from "./router.ts";
 import { type SendOptions, wireOptions } from "./send-options.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
@@ -95,6 +99,8 @@ export class Celery implements AsyncDisposable {
     this.#log = log ?? SILENT;
     if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
     this.queues = new Queues(settings);
+    const auth = authFromSettings(settings, this.serializers);
+    if (auth) this.register(auth);
     const router = new Router(settings.taskRoutes, this.queues, settings.taskDefaultQueue);
     this.#results = {
       backend: () => this.backend(),
@@ -125,6 +131,7 @@ export class Celery implements AsyncDisposable {
         clock: this.clock,
         oid: this.#replyTo,
         options: mailboxOptions(settings),
+        content: controlContent(this.serializers, settings),
         publishTimeoutMs: settings.taskPublishTimeoutMs,
       }),
     );
@@ -300,7 +307,7 @@ export class Celery implements AsyncDisposable {
       replyTo: this.#replyTo,
       resultPersistent: settings.resultPersistent,
       replyQueueDurable: settings.compatibility === "5.7",
-      codec: this.#resultCodec(),
+      codec: resultCodec(this.serializers, this.settings),
       log: this.#log,
     });
   }
@@ -309,20 +316,6 @@ export class Celery implements AsyncDisposable {
     const broker = await this.broker();
     if (!broker.connected) await broker.connect();
     return broker;
-  }
-
-  #resultCodec(): ResultCodec {
-    const { resultSerializer, resultAcceptContent, acceptContent } = this.settings;
-    const { contentType, contentEncoding } = this.serializers.get(resultSerializer);
-    const accept = this.serializers.accept(resultAcceptContent ?? acceptContent);
-    return {
-      contentType,
-      contentEncoding,
-      encode: (value) => this.serializers.encode(value, resultSerializer).body,
-      decode: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept),
-      decodeForward: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept, true),
-      decodeContent: (content) => this.serializers.decode(content, accept),
-    };
   }
 
   /** Sends a task with the options and the checks of its registration, if it has one here. */
@@ -380,8 +373,9 @@ export class Celery implements AsyncDisposable {
       tasks: this.#tasks,
       canvas: this.#canvas,
       results: this.#results,
-      resultCodec: this.#resultCodec(),
+      resultCodec: resultCodec(serializers, settings),
       mailbox: mailboxOptions(settings),
+      content: controlContent(serializers, settings),
       createReadBroker: () => this.createBroker(settings.brokerReadUrl ?? settings.brokerUrl, `${name}:worker`),
       writeBroker: () => this.#connectedBroker(),
       backend: () => this.backend(),
@@ -396,27 +390,6 @@ export class Celery implements AsyncDisposable {
 function isEmpty(options: Record<string, unknown>): boolean {
   for (const _ in options) return false;
   return true;
-}
-
-/** What the environment says where the code does not. Mirrors `celery/app/base.py`. */
-function settingsFromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown> {
-  const { CELERY_BROKER_URL, CELERY_BROKER_READ_URL, CELERY_BROKER_WRITE_URL, CELERY_RESULT_BACKEND } = environment;
-  return {
-    ...(CELERY_BROKER_URL && { brokerUrl: CELERY_BROKER_URL }),
-    ...(CELERY_BROKER_READ_URL && { brokerReadUrl: CELERY_BROKER_READ_URL }),
-    ...(CELERY_BROKER_WRITE_URL && { brokerWriteUrl: CELERY_BROKER_WRITE_URL }),
-    ...(CELERY_RESULT_BACKEND && { resultBackend: CELERY_RESULT_BACKEND }),
-  };
-}
-
-function mailboxOptions(settings: Settings): MailboxOptions {
-  return {
-    namespace: settings.controlExchange,
-    queueTtl: settings.controlQueueTtl,
-    queueExpires: settings.controlQueueExpires,
-    durable: settings.controlQueueDurable,
-    exclusive: settings.controlQueueExclusive,
-  };
 }
 
 function revocation(taskId: string, { terminate = false, signal }: { terminate?: boolean; signal?: string }) {

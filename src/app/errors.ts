@@ -5,6 +5,7 @@ import {
   EncodeError,
   ImproperlyConfigured,
   InvalidTaskError,
+  SecurityError,
   SerializerNotInstalled,
 } from "../../protocol/errors.ts";
 
@@ -15,6 +16,7 @@ export {
   EncodeError,
   ImproperlyConfigured,
   InvalidTaskError,
+  SecurityError,
   SerializerNotInstalled,
 };
 

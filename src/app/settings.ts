@@ -113,6 +113,16 @@ export interface Settings {
   eventQueueExclusive: boolean;
   eventQueueDurable: boolean;
 
+  /** Path of the private key that signs, PEM. The five of them make up the serializer `auth`. */
+  securityKey: string | null;
+  securityKeyPassword: string | null;
+  /** Path of the certificate of `securityKey`, PEM. */
+  securityCertificate: string | null;
+  /** Path of a folder with the certificates of all who may sign, or a pattern. */
+  securityCertStore: string | null;
+  /** The hash of signatures. */
+  securityDigest: string;
+
   compatibility: Compatibility;
 }
 
@@ -219,6 +229,12 @@ const schema = z.object({
   eventQueueExpires: seconds.default(60),
   eventQueueExclusive: z.boolean().default(true),
   eventQueueDurable: z.boolean().default(false),
+
+  securityKey: z.string().nullable().default(null),
+  securityKeyPassword: z.string().nullable().default(null),
+  securityCertificate: z.string().nullable().default(null),
+  securityCertStore: z.string().nullable().default(null),
+  securityDigest: z.string().default("sha256"),
 
   compatibility: z.enum(["5.0", "5.2", "5.3", "5.7"]).default("5.7"),
 }) satisfies z.ZodType<Settings>;
