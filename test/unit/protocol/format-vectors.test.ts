@@ -35,6 +35,13 @@ describe("pickle", () => {
     },
   );
 
+  it("gives bytes that share nothing with the message", () => {
+    const message = Buffer.from(pickle.encode([new Uint8Array([1, 2])]));
+    const [bytes] = pickle.decode(message) as [Uint8Array];
+    message.fill(0);
+    expect(bytes).toStrictEqual(new Uint8Array([1, 2]));
+  });
+
   it("reads exceptions of one's own where they are told", () => {
     const { bytes } = named<{ name: string; bytes: string }>("pickle-refused", "formats.Sold");
     const own = pickleSerializer({ exceptions: ["formats.Sold"] });
