@@ -22,6 +22,18 @@ export class DecodeError extends CeleryError {
   static override readonly pythonName = "kombu.exceptions.DecodeError";
 }
 
+/** Compressed content that comes to more than `inflatedSizeLimit` bytes: a few hundred may stand for gigabytes. */
+export class InflatedSizeExceeded extends DecodeError {
+  static override readonly pythonName = "kombu.exceptions.DecodeError";
+  /** Bytes. */
+  readonly limit: number;
+
+  constructor(limit: number, options?: ErrorOptions) {
+    super(`the content inflates to more than ${limit} bytes, the setting inflatedSizeLimit`, options);
+    this.limit = limit;
+  }
+}
+
 /** Content of a type that `acceptContent` does not list. */
 export class ContentDisallowed extends CeleryError {
   static override readonly pythonName = "kombu.exceptions.ContentDisallowed";

@@ -24,6 +24,7 @@ export { repr } from "./python/repr.ts";
 export { argsRepr, saferepr } from "./python/saferepr.ts";
 export { TimeDelta } from "./python/timedelta.ts";
 export { UUID } from "./python/uuid.ts";
+export * from "./result/compressed.ts";
 export * from "./result/exception.ts";
 export * from "./result/keys.ts";
 export * from "./result/meta.ts";

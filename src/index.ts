@@ -19,6 +19,7 @@ export {
   EncodeError,
   Ignore,
   ImproperlyConfigured,
+  InflatedSizeExceeded,
   InvalidTaskError,
   MaxRetriesExceededError,
   NotRegistered,

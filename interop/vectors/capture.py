@@ -24,7 +24,7 @@ from kombu import serialization
 from kombu.transport import memory, virtual
 from kombu.utils.json import dumps
 
-from formats import pickle_refused, pickle_values, yaml_texts, yaml_values
+from formats import bombs, compressed, compressed_results, pickle_refused, pickle_values, yaml_texts, yaml_values
 from signed import signed_messages
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -239,11 +239,11 @@ CAPTURES = {
     "messages": messages, "messages-v1": messages_v1, "envelopes": envelopes, "results": results, "reprs": reprs,
     "json-values": json_values, "msgpack-values": msgpack_values, "events": events, "pidbox": pidbox, "canvases": canvases,
     "pickle-values": pickle_values, "pickle-refused": pickle_refused, "yaml-values": yaml_values, "yaml-texts": yaml_texts,
-    "signed-messages": signed_messages,
+    "signed-messages": signed_messages, "compressed": compressed, "compressed-results": compressed_results, "bombs": bombs,
 }
 
-# Salt and keys are random: these can only be there.
-NEVER_THE_SAME = {"signed-messages"}
+# Salt and keys are random, and no two versions of a library compress alike: these can only be there.
+NEVER_THE_SAME = {"signed-messages", "compressed", "compressed-results", "bombs"}
 
 
 def main():

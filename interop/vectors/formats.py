@@ -8,8 +8,10 @@ import zoneinfo
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
+import kombu.compression
 import yaml
 from celery import chain, signature
+from celery.backends.base import compress_payload
 from celery.exceptions import Reject, TaskRevokedError
 from celery.utils.serialization import UnpickleableExceptionWrapper
 
@@ -160,3 +162,30 @@ def yaml_texts():
         except Exception:
             read = ""
         yield {"text": given, "repr": read}
+
+
+def compressed():
+    """One text in each of kombu's methods."""
+    given = "grüße, " * 50 + "".join(chr(33 + n % 90) for n in range(700))
+    for method in ("gzip", "zlib", "bzip2", "bzip", "lzma", "xz", "brotli", "zstd", "zstandard"):
+        payload, content_type = kombu.compression.compress(given, method)
+        yield {"method": method, "contentType": content_type, "text": given, "bytes": text(payload)}
+
+
+def compressed_results():
+    """A stored result by `result_compression`, and one without."""
+    record = '{"status": "SUCCESS", "result": 5, "traceback": null, "children": [], "task_id": "x"}'
+    yield {"method": "none", "record": record, "payload": text(record.encode())}
+    for method in ("gzip", "bzip2", "lzma", "brotli", "zstd"):
+        yield {"method": method, "record": record, "payload": text(compress_payload(record, method))}
+
+
+def bombs():
+    """A gigabyte of zeros in little space."""
+    for method in ("bzip2", "brotli", "zstd"):
+        payload, _ = kombu.compression.compress(bytes(1 << 30), method)
+        yield {"method": method, "bytes": text(payload)}
+    # Those that cannot say it as shortly say less.
+    for method in ("gzip", "lzma"):
+        payload, _ = kombu.compression.compress(bytes(1 << 26), method)
+        yield {"method": method, "bytes": text(payload)}

@@ -292,9 +292,9 @@ export class Celery implements AsyncDisposable {
     });
   }
 
-  #createBackend(): Promise<ResultBackend> {
+  async #createBackend(): Promise<ResultBackend> {
     const { settings } = this;
-    return createBackend({
+    const backend = await createBackend({
       url: settings.resultBackend ?? "disabled",
       transportOptions: settings.resultBackendTransportOptions,
       useSsl: settings.redisBackendUseSsl ?? false,
@@ -310,6 +310,13 @@ export class Celery implements AsyncDisposable {
       codec: resultCodec(this.serializers, this.settings),
       log: this.#log,
     });
+    if (settings.resultCompression && !backend.supportsResultCompression) {
+      this.#log.warn(
+        {},
+        `The result backend ${backend.url} cannot store compressed results: resultCompression is ignored`,
+      );
+    }
+    return backend;
   }
 
   async #connectedBroker(): Promise<Broker> {

@@ -5,7 +5,7 @@ import type { SerializerRegistry } from "../../protocol/serialization/registry.t
 import type { Queue, Route } from "../../protocol/transport/entities.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
-import { compress } from "../compression.ts";
+import { compress } from "../compression/compression.ts";
 import { OperationalError } from "./errors.ts";
 import type { Router } from "./router.ts";
 import {

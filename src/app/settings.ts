@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import leven from "leven";
 import { z } from "zod";
+import { INFLATED_SIZE_LIMIT } from "../compression/compression.ts";
 import { maskedUrl } from "../masked-url.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { QueueSetting } from "./queues.ts";
@@ -52,6 +53,8 @@ export interface Settings {
   redisBackendUseSsl: boolean | Record<string, unknown> | null;
 
   acceptContent: string[];
+  /** Bytes that a compressed message or result may inflate to; null for no limit. Celery has no such limit. */
+  inflatedSizeLimit: number | null;
   enableUtc: boolean;
   /** An IANA name; null for UTC. */
   timezone: string | null;
@@ -167,6 +170,7 @@ const schema = z.object({
   redisBackendUseSsl: z.union([z.boolean(), options]).nullable().default(null),
 
   acceptContent: z.array(z.string()).default(["json"]),
+  inflatedSizeLimit: z.int().positive().nullable().default(INFLATED_SIZE_LIMIT),
   enableUtc: z.boolean().default(true),
   timezone: z.string().nullable().default(null),
 

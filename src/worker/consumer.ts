@@ -44,7 +44,7 @@ export class TaskConsumer {
   constructor(options: TaskConsumerOptions) {
     this.#options = options;
     this.#eta = new EtaSchedule((request) => this.#onDue(request));
-    this.#bodies = new BodyReader(options.context.serializers, options.context.settings.acceptContent);
+    this.#bodies = new BodyReader(options.context);
     this.#timeZone = options.context.settings.timezone ?? "UTC";
   }
 

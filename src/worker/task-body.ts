@@ -4,17 +4,20 @@ import type { Message } from "../../protocol/message/message.ts";
 import { readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
-import { decompress } from "../compression.ts";
+import { decompress } from "../compression/compression.ts";
+import type { WorkerContext } from "./context.ts";
 
 /** Reads the bodies of task messages. */
 export class BodyReader {
   readonly #serializers: SerializerRegistry;
   readonly #accept: ReadonlySet<string>;
+  readonly #sizeLimit: number | null;
 
   /** @throws SerializerNotInstalled when `acceptContent` names a serializer that is none */
-  constructor(serializers: SerializerRegistry, acceptContent: readonly string[]) {
+  constructor({ serializers, settings }: Pick<WorkerContext, "serializers" | "settings">) {
     this.#serializers = serializers;
-    this.#accept = serializers.accept(acceptContent);
+    this.#accept = serializers.accept(settings.acceptContent);
+    this.#sizeLimit = settings.inflatedSizeLimit;
   }
 
   /** The body of a message of protocol 2, or of the hybrid form. @throws DecodeError, ContentDisallowed, InvalidTaskError */
@@ -48,7 +51,7 @@ export class BodyReader {
     const { compression } = message.headers;
     const content: Encoded =
       typeof compression === "string" && compression !== ""
-        ? { ...message, body: await decompress(message.body, compression) }
+        ? { ...message, body: await decompress(message.body, compression, this.#sizeLimit) }
         : message;
     return this.#serializers.decode(content, this.#accept, forward);
   }
