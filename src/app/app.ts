@@ -121,6 +121,7 @@ export class Celery implements AsyncDisposable {
       results: this.#results,
       replyTo: this.#replyTo,
       errbacksOnChordHeader: settings.taskAllowErrorCbOnChordHeader,
+      useLink: settings.taskProtocol === 1,
       sendTask: (taskName, args, kwargs, options) => this.#sendRegistered(taskName, args, kwargs, options),
       backend: () => this.backend(),
       running: () => this.#running.getStore(),

@@ -1,7 +1,6 @@
 import { type Embed, readBody, type TaskBody } from "../../protocol/message/embed.ts";
-import { isMapping } from "../../protocol/message/headers.ts";
 import type { Message } from "../../protocol/message/message.ts";
-import { readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
+import { isHybridBody, readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
 import { decompress } from "../compression/compression.ts";
@@ -44,7 +43,7 @@ export class BodyReader {
   }
 
   #body(value: unknown, message: Message): TaskBody {
-    return isMapping(value) && "args" in value ? this.readV1(value, message).body : readBody(value);
+    return isHybridBody(value) ? this.readV1(value, message).body : readBody(value);
   }
 
   async #decode(message: Message, forward: boolean): Promise<unknown> {
