@@ -34,10 +34,10 @@ export default {
       to: { dependencyTypes: ["core"] },
     },
     {
-      name: "protocol-has-one-package",
+      name: "protocol-has-two-packages",
       severity: "error",
       from: { path: "^protocol/" },
-      to: { path: packages("(?!@msgpack/msgpack/).+") },
+      to: { path: packages("(?!(?:@msgpack/msgpack|yaml)/).+") },
     },
     {
       name: "only-adapters-know-adapters",

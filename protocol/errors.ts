@@ -22,6 +22,18 @@ export class DecodeError extends CeleryError {
   static override readonly pythonName = "kombu.exceptions.DecodeError";
 }
 
+/** Compressed content that comes to more than `inflatedSizeLimit` bytes: a few hundred may stand for gigabytes. */
+export class InflatedSizeExceeded extends DecodeError {
+  static override readonly pythonName = "kombu.exceptions.DecodeError";
+  /** Bytes. */
+  readonly limit: number;
+
+  constructor(limit: number, options?: ErrorOptions) {
+    super(`the content inflates to more than ${limit} bytes, the setting inflatedSizeLimit`, options);
+    this.limit = limit;
+  }
+}
+
 /** Content of a type that `acceptContent` does not list. */
 export class ContentDisallowed extends CeleryError {
   static override readonly pythonName = "kombu.exceptions.ContentDisallowed";
@@ -30,6 +42,11 @@ export class ContentDisallowed extends CeleryError {
 /** A serializer or compression method that nobody registered. */
 export class SerializerNotInstalled extends CeleryError {
   static override readonly pythonName = "kombu.exceptions.SerializerNotInstalled";
+}
+
+/** Content that was not signed by anybody who may, or keys and certificates that cannot be used. */
+export class SecurityError extends CeleryError {
+  static override readonly pythonName = "celery.exceptions.SecurityError";
 }
 
 /** A message that says it is a task and is not made like one. */

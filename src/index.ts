@@ -1,8 +1,13 @@
+export { FrozenSet, OrderedDict, Tuple, tuple } from "../protocol/python/collections.ts";
 export { DateTime, PlainDate, PlainTime } from "../protocol/python/datetime.ts";
 export { Decimal } from "../protocol/python/decimal.ts";
+export { ExceptionValue } from "../protocol/python/exception-value.ts";
 export { Float } from "../protocol/python/numbers.ts";
+export { TimeDelta } from "../protocol/python/timedelta.ts";
 export { UUID } from "../protocol/python/uuid.ts";
 export type { State } from "../protocol/result/states.ts";
+export { type PickleOptions, pickleSerializer } from "../protocol/serialization/pickle.ts";
+export type { Payload, Serializer } from "../protocol/serialization/serializer.ts";
 export { Celery, type CurrentTask, type GivenSettings } from "./app/app.ts";
 export { chain, chord, GroupSignature, group } from "./app/canvas.ts";
 export { ValidationError } from "./app/contract.ts";
@@ -14,6 +19,7 @@ export {
   EncodeError,
   Ignore,
   ImproperlyConfigured,
+  InflatedSizeExceeded,
   InvalidTaskError,
   MaxRetriesExceededError,
   NotRegistered,
@@ -21,6 +27,7 @@ export {
   QueueNotFound,
   Reject,
   Retry,
+  SecurityError,
   SerializerNotInstalled,
   SoftTimeLimitExceeded,
   TaskError,

@@ -10,7 +10,7 @@ import json
 import os
 import time
 import uuid
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 from celery import Celery
@@ -26,6 +26,8 @@ app.conf.update(
     worker_hijack_root_logger=True,
 )
 app.conf.update(json.loads(os.environ.get("CELERIAC_SETTINGS", "{}")))
+if app.conf.task_serializer == "auth":
+    app.setup_security(digest=app.conf.security_digest)
 
 
 class OutOfStock(Exception):
@@ -74,6 +76,16 @@ def values():
         "bytes": b"\x00\xff",
         "big": 2**70,
         "float": 1.0,
+    }
+
+
+@app.task(name="tasks.python_values")
+def python_values():
+    """One of each value that only pickle has."""
+    return {
+        "tuple": (1, (2,)), "set": {1}, "frozenset": frozenset(["a"]), "timedelta": timedelta(days=-1, microseconds=5),
+        "error": KeyError("k"), "moment": datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=timezone.utc), "decimal": Decimal("1.10"),
+        "uuid": uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "bytes": b"\x00\xff", "keys": {1: "a"}, "big": 2**70, "float": 1.0,
     }
 
 

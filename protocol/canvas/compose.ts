@@ -5,6 +5,7 @@ import {
   chordOf,
   clone,
   listOption,
+  readSignature,
   type SignatureData,
   tasksOf,
 } from "./signature.ts";
@@ -129,6 +130,23 @@ export function unchain(chain: SignatureData): SignatureData[] {
   for (const callback of listOption(chain, "link")) if (last) linkTo(last, callback);
   for (const errback of listOption(chain, "link_error")) for (const task of tasks) linkErrorTo(task, errback);
   return tasks;
+}
+
+/**
+ * The rest of a chain as one callback, each task the callback of the one before: the only way in protocol 1.
+ *
+ * @param chain as protocol 2 has it, the next task last
+ * @returns null for none
+ * @throws InvalidTaskError when one is no signature
+ */
+export function chainAsCallback(chain: readonly unknown[]): SignatureData | null {
+  let callback: SignatureData | null = null;
+  for (const task of chain) {
+    const sig = clone(readSignature(task));
+    if (callback) linkTo(sig, callback);
+    callback = sig;
+  }
+  return callback;
 }
 
 /** Adds a callback where a success of the whole shows: a chord's body, a group's first task, the signature itself. */

@@ -1,6 +1,6 @@
 import type { ResultNode } from "../result/result-tuple.ts";
 import { isChainLedByTask, stripHeaderBodies, unrollBody } from "./chord.ts";
-import { isEmptyGroup, linkErrorTo, unrollGroup } from "./compose.ts";
+import { isEmptyGroup, linkErrorTo, linkTo, unrollGroup } from "./compose.ts";
 import { appendListOption, bodyOf, chordOf, clone, groupOf, type SignatureData, tasksOf } from "./signature.ts";
 
 /** Where ids come from, and where results are sent. */
@@ -8,6 +8,8 @@ export interface FreezeContext {
   newId(): string;
   /** The reply queue, `reply_to` of every message. */
   replyTo: string;
+  /** True to make each task of a chain the callback of the one before: protocol 1. */
+  useLink?: boolean;
 }
 
 /** What the one who freezes knows of the whole. */
@@ -125,7 +127,7 @@ export interface Steps {
 
 /**
  * Makes a chain ready: nested chains are spliced in, a group with a task after it becomes a chord, every task gets
- * its ids, every result its parent. Mirrors `celery/canvas.py prepare_steps` for protocol 2.
+ * its ids, every result its parent. Mirrors `celery/canvas.py prepare_steps`.
  */
 export function prepareSteps(options: PrepareOptions, context: FreezeContext): Steps {
   const { copy, rootId } = options;
@@ -160,6 +162,8 @@ export function prepareSteps(options: PrepareOptions, context: FreezeContext): S
       ? freeze(task, { taskId, rootId, groupId, chord, groupIndex }, context)
       : freeze(task, { rootId }, context);
     isLast = false;
+    const after = tasks.at(-1);
+    if (context.useLink && after) linkTo(task, after);
     if (tasks.length > 0 && following && !following.parent) following.parent = result;
     for (const errback of options.linkError ?? []) linkStepError(task, errback);
     tasks.push(task);

@@ -1,9 +1,12 @@
 import { forwardedValue } from "../serialization/forwarded.ts";
+import { FrozenSet, OrderedDict, Tuple } from "./collections.ts";
 import { PlainDate, PlainTime } from "./datetime.ts";
 import { dateRepr, datetimeRepr, timeRepr } from "./datetime-repr.ts";
 import { Decimal } from "./decimal.ts";
 import { decimalRepr } from "./decimal-repr.ts";
+import { ExceptionValue } from "./exception-value.ts";
 import { Float, floatRepr, numberRepr } from "./numbers.ts";
+import { TimeDelta, timedeltaRepr } from "./timedelta.ts";
 import { UUID } from "./uuid.ts";
 
 /** Containers nested deeper than this are shown as `...`; also what ends the walk through a cyclic value. */
@@ -40,12 +43,15 @@ export function repr(value: unknown, depth = 0): string {
       return stringRepr(value);
     case "object":
       if (depth > MAX_DEPTH) return "...";
-      return Array.isArray(value)
-        ? `[${value.map((item) => repr(item, depth + 1)).join(", ")}]`
-        : objectRepr(value, depth + 1);
+      return Array.isArray(value) ? sequenceRepr(value, depth + 1) : objectRepr(value, depth + 1);
     default:
       return `<${typeof value}>`;
   }
+}
+
+function sequenceRepr(items: readonly unknown[], depth: number): string {
+  if (!(items instanceof Tuple)) return `[${joined(items, depth)}]`;
+  return `(${joined(items, depth)}${items.length === 1 ? "," : ""})`;
 }
 
 function objectRepr(value: object, depth: number): string {
@@ -53,7 +59,15 @@ function objectRepr(value: object, depth: number): string {
   if (known !== value) return repr(known, depth);
   const scalar = scalarRepr(value);
   if (scalar !== undefined) return scalar;
+  if (value instanceof FrozenSet) return value.size ? `frozenset({${joined(value, depth)}})` : "frozenset()";
   if (value instanceof Set) return value.size ? `{${joined(value, depth)}}` : "set()";
+  if (value instanceof OrderedDict) {
+    const pairs = Array.from(value, ([key, item]) => `(${repr(key, depth)}, ${repr(item, depth)})`);
+    return `OrderedDict(${pairs.length ? `[${pairs.join(", ")}]` : ""})`;
+  }
+  if (value instanceof ExceptionValue) {
+    return `${value.type.slice(value.type.lastIndexOf(".") + 1)}(${joined(value.args, depth)})`;
+  }
   const entries = value instanceof Map ? [...value] : Object.entries(value);
   return `{${entries.map(([key, item]) => `${repr(key, depth)}: ${repr(item, depth)}`).join(", ")}}`;
 }
@@ -70,6 +84,7 @@ export function scalarRepr(value: object): string | undefined {
   if (value instanceof UUID) return `UUID('${value}')`;
   if (value instanceof PlainDate) return dateRepr(value);
   if (value instanceof PlainTime) return timeRepr(value);
+  if (value instanceof TimeDelta) return timedeltaRepr(value);
   if (value instanceof Uint8Array) return bytesRepr(value);
   if (value instanceof Error) return `${value.name}(${stringRepr(value.message)})`;
   return undefined;

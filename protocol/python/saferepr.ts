@@ -1,4 +1,6 @@
 import { forwardedValue } from "../serialization/forwarded.ts";
+import { FrozenSet, Tuple } from "./collections.ts";
+import { ExceptionValue } from "./exception-value.ts";
 import { numberRepr } from "./numbers.ts";
 import { repr, scalarRepr } from "./repr.ts";
 
@@ -50,20 +52,27 @@ function characters(text: string): number {
 function container(value: unknown, budget: Budget, maxLevels: number, level: number): string {
   if (typeof value === "string") return budget.left <= 0 ? emit("", budget) : emit(quoted(value, budget.left), budget);
   if (typeof value === "number") return emit(truncate(numberRepr(value), budget.left), budget);
-  if (Array.isArray(value)) return sequence("[", value, "]", budget, maxLevels, level);
-  if (value instanceof Set) {
-    return value.size ? sequence("{", [...value], "}", budget, maxLevels, level) : emit("set()", budget);
+  if (value instanceof Tuple) {
+    return sequence("(", value, value.length === 1 ? ",)" : ")", budget, maxLevels, level);
   }
+  if (Array.isArray(value)) return sequence("[", value, "]", budget, maxLevels, level);
+  if (value instanceof Set) return set(value, budget, maxLevels, level);
   if (value instanceof Map) return mapping([...value], budget, maxLevels, level);
   if (typeof value === "object" && value !== null) {
     if (value instanceof Uint8Array) return budget.left <= 0 ? emit("", budget) : emit(bytes(value, budget), budget);
     const known = forwardedValue(value);
     if (known !== value) return container(known, budget, maxLevels, level);
-    const scalar = scalarRepr(value);
+    const scalar = value instanceof ExceptionValue ? repr(value) : scalarRepr(value);
     if (scalar === undefined) return mapping(Object.entries(value), budget, maxLevels, level);
     return emit(truncate(scalar, budget.left), budget);
   }
   return emit(truncate(repr(value), budget.left), budget);
+}
+
+function set(value: ReadonlySet<unknown>, budget: Budget, maxLevels: number, level: number): string {
+  const frozen = value instanceof FrozenSet;
+  if (value.size === 0) return emit(frozen ? "frozenset()" : "set()", budget);
+  return sequence(frozen ? "frozenset({" : "{", [...value], frozen ? "})" : "}", budget, maxLevels, level);
 }
 
 function sequence(

@@ -1,4 +1,5 @@
 import { isMapping } from "../message/headers.ts";
+import { ExceptionValue } from "../python/exception-value.ts";
 import { repr, stringRepr } from "../python/repr.ts";
 
 /** An exception as every serializer but pickle stores it. Mirrors `celery/backends/base.py prepare_exception`. */
@@ -22,6 +23,7 @@ export interface PythonException {
  * exception at all is shown rather than refused, so that the caller sees what was there.
  */
 export function readException(stored: unknown): PythonException {
+  if (stored instanceof ExceptionValue) return stored;
   if (!isMapping(stored) || typeof stored.exc_type !== "string") {
     return { type: "Exception", module: "builtins", args: stored === null || stored === undefined ? [] : [stored] };
   }

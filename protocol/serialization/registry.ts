@@ -1,8 +1,10 @@
-import { ContentDisallowed, DecodeError, SerializerNotInstalled } from "../errors.ts";
+import { CeleryError, ContentDisallowed, DecodeError, EncodeError, SerializerNotInstalled } from "../errors.ts";
 import { utf8Decode } from "./bytes.ts";
 import { json } from "./json.ts";
 import { msgpack } from "./msgpack.ts";
+import { pickle } from "./pickle.ts";
 import type { Encoded, Serializer } from "./serializer.ts";
+import { yaml } from "./yaml.ts";
 
 /** Content that needs no serializer, so that kombu hands it out whatever `accept_content` says. */
 const RAW_TYPES: ReadonlySet<string> = new Set(["application/data", "application/text"]);
@@ -15,7 +17,7 @@ export class SerializerRegistry {
   readonly #byName = new Map<string, Serializer>();
   readonly #byType = new Map<string, Serializer>();
 
-  constructor(serializers: Iterable<Serializer> = [json, msgpack]) {
+  constructor(serializers: Iterable<Serializer> = [json, msgpack, yaml, pickle]) {
     for (const serializer of serializers) this.register(serializer);
   }
 
@@ -33,10 +35,16 @@ export class SerializerRegistry {
     throw new SerializerNotInstalled(`No encoder installed for ${name}; there are: ${known}`);
   }
 
-  /** @throws SerializerNotInstalled, EncodeError */
+  /** @throws SerializerNotInstalled; EncodeError, also for whatever else a serializer of one's own throws */
   encode(value: unknown, name: string): Encoded {
-    const { contentType, contentEncoding, encode } = this.get(name);
-    return { contentType, contentEncoding, body: encode(value) };
+    const serializer = this.get(name);
+    const { contentType, contentEncoding } = serializer;
+    try {
+      return { contentType, contentEncoding, body: serializer.encode(value) };
+    } catch (error) {
+      if (error instanceof EncodeError || error instanceof SerializerNotInstalled) throw error;
+      throw new EncodeError(`cannot be written as ${name}: ${(error as Error).message}`, { cause: error });
+    }
   }
 
   /**
@@ -50,24 +58,34 @@ export class SerializerRegistry {
 
   /**
    * The value of serialized content.
-   * @param accept what {@link accept} gave
+   * @param accept what {@link accept} gave; null where the content is trusted: inside of what was signed
    * @param forward true for values that are only handed on, see {@link Serializer.decodeForward}
-   * @throws ContentDisallowed when the content's type is not in `accept`; DecodeError when it cannot be read
+   * @throws ContentDisallowed when the content's type is not in `accept`; DecodeError when it cannot be read, also for
+   *   whatever else a serializer of one's own throws
    */
-  decode(content: Encoded, accept: ReadonlySet<string>, forward = false): unknown {
+  decode(content: Encoded, accept: ReadonlySet<string> | null, forward = false): unknown {
     const type = content.contentType || "application/data";
     const serializer = this.#byType.get(type);
-    if (!accept.has(type) && !RAW_TYPES.has(type)) {
+    if (accept && !accept.has(type) && !RAW_TYPES.has(type)) {
+      const allowed = [...accept].join(", ") || "nothing";
       throw new ContentDisallowed(
-        `Refusing to deserialize disabled content of type ${serializer?.name ?? "unknown"} (${type}); acceptContent allows: ${[...accept].join(", ") || "nothing"}`,
+        `Refusing to deserialize untrusted content of type ${serializer?.name ?? "unknown"} (${type}); acceptContent allows: ${allowed}`,
       );
     }
-    if (serializer) {
+    if (!serializer) return rawContent(content, type);
+    try {
       return forward && serializer.decodeForward
         ? serializer.decodeForward(content.body)
         : serializer.decode(content.body);
+    } catch (error) {
+      if (error instanceof DecodeError || error instanceof SerializerNotInstalled) throw error;
+      const message = error instanceof CeleryError ? error.message : `cannot be read as ${serializer.name}: ${error}`;
+      throw new DecodeError(message, { cause: error });
     }
-    if (RAW_TYPES.has(type)) return content.contentEncoding === "binary" ? content.body : utf8Decode(content.body);
-    throw new DecodeError(`No decoder installed for content of type ${type}`);
   }
+}
+
+function rawContent({ body, contentEncoding }: Encoded, type: string): unknown {
+  if (!RAW_TYPES.has(type)) throw new DecodeError(`No decoder installed for content of type ${type}`);
+  return contentEncoding === "binary" ? body : utf8Decode(body);
 }

@@ -2,28 +2,32 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { input as ZodInput, ZodObject, output as ZodOutput } from "zod";
 import { signature } from "../../protocol/canvas/signature.ts";
-import type { MailboxOptions } from "../../protocol/control/pidbox.ts";
 import { isoFormatIn } from "../../protocol/python/timezone.ts";
 import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
-import type { Serializer } from "../../protocol/serialization/serializer.ts";
+import { customSerializer, type Payload, type Serializer } from "../../protocol/serialization/serializer.ts";
 import { createBackend, createBroker } from "../adapters.ts";
-import type { ResultBackend, ResultCodec } from "../backends/backend.ts";
+import type { ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
+import { controlContent } from "../control/content.ts";
 import { Control } from "../control/control.ts";
 import { Mailbox } from "../control/mailbox.ts";
+import { mailboxOptions } from "../control/mailbox-options.ts";
 import { EventDispatcher } from "../events/dispatcher.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
 import { selfInPlace } from "../worker/self.ts";
 import { Worker, type WorkerOptions } from "../worker/worker.ts";
+import { authFromSettings } from "./auth.ts";
 import { CanvasSender } from "./canvas.ts";
 import { LamportClock } from "./clock.ts";
+import { settingsFromEnvironment } from "./environment.ts";
 import { ImproperlyConfigured, OperationalError } from "./errors.ts";
 import { anonNodename } from "./nodename.ts";
 import { overridingSettings } from "./overrides.ts";
 import { Producer, type SentTask } from "./producer.ts";
 import { Queues } from "./queues.ts";
 import { AsyncResult, type ResultContext } from "./result.ts";
+import { resultCodec } from "./result-codec.ts";
 import { Router } from "./router.ts";
 import { type SendOptions, wireOptions } from "./send-options.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
@@ -95,8 +99,9 @@ export class Celery implements AsyncDisposable {
     this.#log = log ?? SILENT;
     if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
     this.queues = new Queues(settings);
+    const auth = authFromSettings(settings, this.serializers);
+    if (auth) this.register(auth);
     const router = new Router(settings.taskRoutes, this.queues, settings.taskDefaultQueue);
-    this.serializers.accept(settings.acceptContent);
     this.#results = {
       backend: () => this.backend(),
       revoke: (taskId, options) => this.control.broadcast("revoke", revocation(taskId, options)),
@@ -116,6 +121,7 @@ export class Celery implements AsyncDisposable {
       results: this.#results,
       replyTo: this.#replyTo,
       errbacksOnChordHeader: settings.taskAllowErrorCbOnChordHeader,
+      useLink: settings.taskProtocol === 1,
       sendTask: (taskName, args, kwargs, options) => this.#sendRegistered(taskName, args, kwargs, options),
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
@@ -126,6 +132,7 @@ export class Celery implements AsyncDisposable {
         clock: this.clock,
         oid: this.#replyTo,
         options: mailboxOptions(settings),
+        content: controlContent(this.serializers, settings),
         publishTimeoutMs: settings.taskPublishTimeoutMs,
       }),
     );
@@ -193,9 +200,42 @@ export class Celery implements AsyncDisposable {
     return this.#running.getStore()?.self;
   }
 
-  /** Adds a serializer of one's own, or puts it in the place of the one with its name. */
-  register(serializer: Serializer): void {
-    this.serializers.register(serializer);
+  /**
+   * Adds a serializer of one's own, or puts it in the place of the one with its name, for `taskSerializer`,
+   * `acceptContent` and the like to name. The arguments are those of `kombu.serialization.register`; a
+   * {@link Serializer} does as well.
+   *
+   * @param encoder null where the serializer only reads; what it throws becomes an EncodeError
+   * @param decoder null where it only writes; given text, or bytes where the content encoding is `binary`; what it
+   *   throws becomes a DecodeError
+   * @param contentType the MIME type that messages carry
+   * @param contentEncoding `utf-8` unless given; `binary` for bytes
+   */
+  register(serializer: Serializer): void;
+  register(
+    name: string,
+    encoder: ((value: unknown) => Payload) | null,
+    decoder: ((payload: string) => unknown) | null,
+    contentType: string,
+    contentEncoding?: "utf-8" | "us-ascii",
+  ): void;
+  register(
+    name: string,
+    encoder: ((value: unknown) => Payload) | null,
+    decoder: ((payload: Uint8Array) => unknown) | null,
+    contentType: string,
+    contentEncoding: "binary",
+  ): void;
+  register(
+    given: Serializer | string,
+    encoder: ((value: unknown) => Payload) | null = null,
+    decoder: ((payload: never) => unknown) | null = null,
+    contentType = "",
+    contentEncoding = "utf-8",
+  ): void {
+    this.serializers.register(
+      typeof given === "string" ? customSerializer(given, encoder, decoder, contentType, contentEncoding) : given,
+    );
   }
 
   /** A worker for the tasks of this application, in this process. */
@@ -253,9 +293,9 @@ export class Celery implements AsyncDisposable {
     });
   }
 
-  #createBackend(): Promise<ResultBackend> {
+  async #createBackend(): Promise<ResultBackend> {
     const { settings } = this;
-    return createBackend({
+    const backend = await createBackend({
       url: resultBackendUrl(settings),
       transportOptions: settings.resultBackendTransportOptions,
       useSsl: settings.redisBackendUseSsl ?? false,
@@ -276,29 +316,22 @@ export class Celery implements AsyncDisposable {
         shortLivedSessions: settings.databaseShortLivedSessions,
         pickled: settings.compatibility !== "5.7",
       },
-      codec: this.#resultCodec(),
+      codec: resultCodec(this.serializers, this.settings),
       log: this.#log,
     });
+    if (settings.resultCompression && !backend.supportsResultCompression) {
+      this.#log.warn(
+        {},
+        `The result backend ${backend.url} cannot store compressed results: resultCompression is ignored`,
+      );
+    }
+    return backend;
   }
 
   async #connectedBroker(): Promise<Broker> {
     const broker = await this.broker();
     if (!broker.connected) await broker.connect();
     return broker;
-  }
-
-  #resultCodec(): ResultCodec {
-    const { resultSerializer, resultAcceptContent, acceptContent } = this.settings;
-    const { contentType, contentEncoding, encode } = this.serializers.get(resultSerializer);
-    const accept = this.serializers.accept([...(resultAcceptContent ?? acceptContent), resultSerializer]);
-    return {
-      contentType,
-      contentEncoding,
-      encode,
-      decode: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept),
-      decodeForward: (body) => this.serializers.decode({ body, contentType, contentEncoding }, accept, true),
-      decodeContent: (content) => this.serializers.decode(content, accept),
-    };
   }
 
   /** Sends a task with the options and the checks of its registration, if it has one here. */
@@ -356,8 +389,9 @@ export class Celery implements AsyncDisposable {
       tasks: this.#tasks,
       canvas: this.#canvas,
       results: this.#results,
-      resultCodec: this.#resultCodec(),
+      resultCodec: resultCodec(serializers, settings),
       mailbox: mailboxOptions(settings),
+      content: controlContent(serializers, settings),
       createReadBroker: () => this.createBroker(settings.brokerReadUrl ?? settings.brokerUrl, `${name}:worker`),
       writeBroker: () => this.#connectedBroker(),
       backend: () => this.backend(),
@@ -374,17 +408,6 @@ function isEmpty(options: Record<string, unknown>): boolean {
   return true;
 }
 
-/** What the environment says where the code does not. Mirrors `celery/app/base.py`. */
-function settingsFromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown> {
-  const { CELERY_BROKER_URL, CELERY_BROKER_READ_URL, CELERY_BROKER_WRITE_URL, CELERY_RESULT_BACKEND } = environment;
-  return {
-    ...(CELERY_BROKER_URL && { brokerUrl: CELERY_BROKER_URL }),
-    ...(CELERY_BROKER_READ_URL && { brokerReadUrl: CELERY_BROKER_READ_URL }),
-    ...(CELERY_BROKER_WRITE_URL && { brokerWriteUrl: CELERY_BROKER_WRITE_URL }),
-    ...(CELERY_RESULT_BACKEND && { resultBackend: CELERY_RESULT_BACKEND }),
-  };
-}
-
 /** Where results go; `database` alone means `databaseUrl`. @throws ImproperlyConfigured when there is none */
 function resultBackendUrl({ resultBackend, databaseUrl }: Settings): string {
   if (resultBackend !== "database" && resultBackend !== "db") return resultBackend ?? "disabled";
@@ -392,16 +415,6 @@ function resultBackendUrl({ resultBackend, databaseUrl }: Settings): string {
   throw new ImproperlyConfigured(
     `resultBackend ${JSON.stringify(resultBackend)} needs databaseUrl, where the database is`,
   );
-}
-
-function mailboxOptions(settings: Settings): MailboxOptions {
-  return {
-    namespace: settings.controlExchange,
-    queueTtl: settings.controlQueueTtl,
-    queueExpires: settings.controlQueueExpires,
-    durable: settings.controlQueueDurable,
-    exclusive: settings.controlQueueExclusive,
-  };
 }
 
 function revocation(taskId: string, { terminate = false, signal }: { terminate?: boolean; signal?: string }) {

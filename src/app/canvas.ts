@@ -26,6 +26,8 @@ export interface CanvasContext {
   /** Where results go: `reply_to`. */
   readonly replyTo: string;
   readonly errbacksOnChordHeader: boolean;
+  /** Protocol 1: chains are made of callbacks. */
+  readonly useLink: boolean;
   /** Sends one task, with the options and the checks of a registered one. */
   readonly sendTask: SendTask;
   backend(): Promise<ResultBackend>;
@@ -41,7 +43,7 @@ export class CanvasSender implements Canvas {
 
   constructor(context: CanvasContext) {
     this.#context = context;
-    this.#freezing = { newId: () => randomUUID(), replyTo: context.replyTo };
+    this.#freezing = { newId: () => randomUUID(), replyTo: context.replyTo, useLink: context.useLink };
   }
 
   get errbacksOnChordHeader(): boolean {
@@ -101,7 +103,8 @@ export class CanvasSender implements Canvas {
     const [result] = results;
     if (!last || !first || !result) throw new ImproperlyConfigured("an empty chain cannot be sent");
     if (link) last.options.link = [...signatures(last.options.link), ...signatures(link)];
-    const chain = passedOn.chain ? [...(passedOn.chain as SignatureData[]), ...tasks] : tasks;
+    const rest = this.#context.useLink ? [] : tasks;
+    const chain = passedOn.chain ? [...(passedOn.chain as SignatureData[]), ...rest] : rest;
     const sent = await this.apply(first, [], {}, { ...passedOn, chain });
     return tasks.length > 0 ? resultFromNode(this.#context.results, result) : sent;
   }
@@ -193,7 +196,8 @@ export class CanvasSender implements Canvas {
     copy.options = merge(copy, [], {}, without(given, "parent_id")).options;
     const body = withChordCallbacks(copy, { link: callbacks, link_error: errbacks });
     Object.assign(body.options, without(passedOn, "parent_id"), chain ? { chain } : {}, chord ? { chord } : {});
-    if (body.subtask_type === "chain") unrollChords(body);
+    // A chain of callbacks needs the whole body in its header, for a failure to reach its end.
+    if (body.subtask_type === "chain" && !this.#context.useLink) unrollChords(body);
 
     const header = this.#header(data);
     const groupId = header.options.task_id as string;

@@ -4,7 +4,9 @@ import {
   DecodeError,
   EncodeError,
   ImproperlyConfigured,
+  InflatedSizeExceeded,
   InvalidTaskError,
+  SecurityError,
   SerializerNotInstalled,
 } from "../../protocol/errors.ts";
 
@@ -14,7 +16,9 @@ export {
   DecodeError,
   EncodeError,
   ImproperlyConfigured,
+  InflatedSizeExceeded,
   InvalidTaskError,
+  SecurityError,
   SerializerNotInstalled,
 };
 

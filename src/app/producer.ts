@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Message } from "../../protocol/message/message.ts";
-import { asTaskV2, type TaskMessageV2 } from "../../protocol/message/v2.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { Queue, Route } from "../../protocol/transport/entities.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
-import { compress } from "../compression.ts";
+import { compress } from "../compression/compression.ts";
 import { OperationalError } from "./errors.ts";
 import type { Router } from "./router.ts";
 import {
@@ -17,6 +16,7 @@ import {
   sendPlan,
 } from "./send-plan.ts";
 import type { Settings } from "./settings.ts";
+import { type TaskMessage, taskMessage } from "./task-message.ts";
 import type { RunningTask } from "./task-request.ts";
 
 /** Sends one task by name; options are under the wire's names. */
@@ -84,7 +84,7 @@ export class Producer {
       parentId: plan.parentId ?? running?.request.id ?? null,
       now: new Date(),
     };
-    const task = asTaskV2(name, call, plan.task);
+    const task = taskMessage(name, call, plan.task, this.#context.settings);
     if (!plan.ignored) {
       this.#backend ??= await this.#context.backend();
       if (this.#backend.prepare) await this.#backend.prepare();
@@ -92,8 +92,8 @@ export class Producer {
     const plain = this.#message(task, plan, running);
     const message = plan.compression ? await compressed(plain, plan.compression) : plain;
     await this.#publish(message, plan.route, plan.queue, plan.publishing);
-    if (this.#context.settings.taskSendSentEvent) await this.#sentEvent(task.headers, plan.route, plan.queue);
-    return { id: task.headers.id, ignored: plan.ignored };
+    if (this.#context.settings.taskSendSentEvent) await this.#sentEvent(task, plan.route, plan.queue);
+    return { id: call.taskId, ignored: plan.ignored };
   }
 
   /**
@@ -147,7 +147,7 @@ export class Producer {
     this.#declared.add(queue);
   }
 
-  #message(task: TaskMessageV2, plan: SendPlan, running: RunningTask | undefined): Message {
+  #message(task: TaskMessage, plan: SendPlan, running: RunningTask | undefined): Message {
     const { body, contentType, contentEncoding } = this.#context.serializers.encode(task.body, plan.serializer);
     const headers = plan.headers ? { ...task.headers, ...plan.headers } : task.headers;
     const properties = messageProperties(plan, task.properties, this.#priority(plan, running));
@@ -161,21 +161,9 @@ export class Producer {
     return inherited?.request.deliveryInfo.priority ?? 0;
   }
 
-  async #sentEvent(headers: ReturnType<typeof asTaskV2>["headers"], route: Route, queue: Queue): Promise<void> {
-    await this.#context.sendEvent("task-sent", {
-      uuid: headers.id,
-      root_id: headers.root_id,
-      parent_id: headers.parent_id,
-      name: headers.task,
-      args: headers.argsrepr,
-      kwargs: headers.kwargsrepr,
-      retries: headers.retries,
-      eta: headers.eta,
-      expires: headers.expires,
-      queue: queue.name,
-      exchange: route.exchange,
-      routing_key: route.routingKey,
-    });
+  async #sentEvent(task: TaskMessage, route: Route, queue: Queue): Promise<void> {
+    const { exchange, routingKey: routing_key } = route;
+    await this.#context.sendEvent("task-sent", { ...task.sent(), queue: queue.name, exchange, routing_key });
   }
 }
 

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import leven from "leven";
 import { z } from "zod";
+import { INFLATED_SIZE_LIMIT } from "../compression/compression.ts";
 import { maskedUrl } from "../masked-url.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { QueueSetting } from "./queues.ts";
@@ -61,6 +62,8 @@ export interface Settings {
   databaseCreateTablesAtSetup: boolean;
 
   acceptContent: string[];
+  /** Bytes that a compressed message or result may inflate to; null for no limit. Celery has no such limit. */
+  inflatedSizeLimit: number | null;
   enableUtc: boolean;
   /** An IANA name; null for UTC. */
   timezone: string | null;
@@ -122,6 +125,16 @@ export interface Settings {
   eventQueueExclusive: boolean;
   eventQueueDurable: boolean;
 
+  /** Path of the private key that signs, PEM. The five of them make up the serializer `auth`. */
+  securityKey: string | null;
+  securityKeyPassword: string | null;
+  /** Path of the certificate of `securityKey`, PEM. */
+  securityCertificate: string | null;
+  /** Path of a folder with the certificates of all who may sign, or a pattern. */
+  securityCertStore: string | null;
+  /** The hash of signatures. */
+  securityDigest: string;
+
   compatibility: Compatibility;
 }
 
@@ -174,6 +187,7 @@ const schema = z.object({
   databaseCreateTablesAtSetup: z.boolean().default(true),
 
   acceptContent: z.array(z.string()).default(["json"]),
+  inflatedSizeLimit: z.int().positive().nullable().default(INFLATED_SIZE_LIMIT),
   enableUtc: z.boolean().default(true),
   timezone: z.string().nullable().default(null),
 
@@ -236,6 +250,12 @@ const schema = z.object({
   eventQueueExpires: seconds.default(60),
   eventQueueExclusive: z.boolean().default(true),
   eventQueueDurable: z.boolean().default(false),
+
+  securityKey: z.string().nullable().default(null),
+  securityKeyPassword: z.string().nullable().default(null),
+  securityCertificate: z.string().nullable().default(null),
+  securityCertStore: z.string().nullable().default(null),
+  securityDigest: z.string().default("sha256"),
 
   compatibility: z.enum(["5.0", "5.2", "5.3", "5.7"]).default("5.7"),
 }) satisfies z.ZodType<Settings>;

@@ -66,6 +66,17 @@ export interface ResultCodec {
   decodeForward(bytes: Uint8Array): unknown;
   /** Reads content that says itself what it is. @throws DecodeError, ContentDisallowed */
   decodeContent(content: Encoded): unknown;
+  /**
+   * The bytes to store where any bytes can be stored: compressed by `resultCompression`.
+   * @throws EncodeError when the serializer cannot write the value
+   */
+  pack(value: unknown): Promise<Uint8Array>;
+  /**
+   * Undoes what `pack` did, by whatever method the bytes say, for `decode` to read. Bytes that are not compressed are
+   * given back at once.
+   * @throws DecodeError, also when they inflate beyond `inflatedSizeLimit`; SerializerNotInstalled
+   */
+  unpack(stored: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
 /** Where the sender of a task wants its result, on backends that send results. */
@@ -85,6 +96,8 @@ export interface ResultBackend extends AsyncDisposable {
   readonly url: string;
   /** False when results do not outlive whoever waits for them: `rpc://`, `disabled`. */
   readonly persistent: boolean;
+  /** Whether it uses the codec's `pack`: Celery's `supports_result_compression`. */
+  readonly supportsResultCompression: boolean;
   /** Joining of chords; undefined for a backend that leaves it to the task `celery.chord_unlock`. */
   readonly chords: ChordStore | undefined;
 

@@ -7,6 +7,7 @@ import type { ResultBackend } from "./backend.ts";
 export class DisabledBackend implements ResultBackend {
   readonly url = "disabled://";
   readonly persistent = false;
+  readonly supportsResultCompression = false;
   readonly chords = undefined;
 
   async storeResult(): Promise<void> {}

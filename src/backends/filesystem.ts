@@ -6,7 +6,7 @@ import { isMapping } from "../../protocol/message/headers.ts";
 import { resultKeys } from "../../protocol/result/keys.ts";
 import { pendingMeta, readMeta, type TaskMeta } from "../../protocol/result/meta.ts";
 import { asTuple, fromTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
-import { ImproperlyConfigured, OperationalError } from "../app/errors.ts";
+import { ImproperlyConfigured, InflatedSizeExceeded, OperationalError } from "../app/errors.ts";
 import type { BackendOptions, ResultBackend } from "./backend.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -20,6 +20,7 @@ const CLEANUP_MS = 3_600_000;
 /** A file for each result, shared with Python. Mirrors `celery/backends/filesystem.py`. */
 export class FilesystemBackend implements ResultBackend {
   readonly persistent = true;
+  readonly supportsResultCompression = true;
   /** Left to `celery.chord_unlock`, as in Celery. */
   readonly chords = undefined;
   readonly url: string;
@@ -45,7 +46,7 @@ export class FilesystemBackend implements ResultBackend {
   }
 
   async storeResult(meta: TaskMeta): Promise<void> {
-    const record = this.#options.codec.encode(meta);
+    const record = await this.#options.codec.pack(meta);
     await this.#open();
     const key = this.#keys.task(meta.task_id);
     const before = await this.#read(meta.task_id);
@@ -70,13 +71,13 @@ export class FilesystemBackend implements ResultBackend {
 
   async saveGroup(group: ResultNode): Promise<void> {
     await this.#open();
-    await this.#write(this.#keys.group(group.id), this.#options.codec.encode({ result: asTuple(group) }));
+    await this.#write(this.#keys.group(group.id), await this.#options.codec.pack({ result: asTuple(group) }));
   }
 
   async restoreGroup(groupId: string): Promise<ResultNode | null> {
     const record = await this.#get(this.#keys.group(groupId));
     if (!record) return null;
-    const value = this.#options.codec.decode(record);
+    const value = this.#options.codec.decode(await this.#options.codec.unpack(record));
     return isMapping(value) ? fromTuple(value.result) : null;
   }
 
@@ -133,9 +134,9 @@ export class FilesystemBackend implements ResultBackend {
       const record = await this.#get(this.#keys.task(taskId));
       if (!record) return pendingMeta(taskId);
       try {
-        return readMeta(this.#options.codec.decode(record), taskId);
+        return readMeta(this.#options.codec.decode(await this.#options.codec.unpack(record)), taskId);
       } catch (error) {
-        if (attempt === 20) throw error;
+        if (attempt === 20 || error instanceof InflatedSizeExceeded) throw error;
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     }

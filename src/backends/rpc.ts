@@ -21,6 +21,7 @@ const PUBLISH_TIMEOUT_MS = 10_000;
 export class RpcBackend implements ResultBackend {
   readonly url = "rpc://";
   readonly persistent = false;
+  readonly supportsResultCompression = false;
   readonly chords = undefined;
   readonly replyTo: string;
   readonly #options: BackendOptions;

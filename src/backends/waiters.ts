@@ -1,6 +1,6 @@
+import { repr } from "../../protocol/python/repr.ts";
 import type { TaskMeta } from "../../protocol/result/meta.ts";
 import { READY_STATES } from "../../protocol/result/states.ts";
-import { dumps } from "../../protocol/serialization/json-writer.ts";
 
 /** One `get()` that waits. */
 interface Waiter {
@@ -69,7 +69,7 @@ export class Waiters {
       for (const waiter of [...waiting.waiters]) waiter.resolve(meta);
       return;
     }
-    const text = dumps([meta.status, meta.result]);
+    const text = repr([meta.status, meta.result]);
     if (text === waiting.told) return;
     waiting.told = text;
     for (const waiter of waiting.waiters) waiter.onState?.(meta);

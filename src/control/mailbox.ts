@@ -7,9 +7,9 @@ import {
   replyQueue,
 } from "../../protocol/control/pidbox.ts";
 import { isMapping } from "../../protocol/message/headers.ts";
-import { json } from "../../protocol/serialization/json.ts";
 import type { LamportClock } from "../app/clock.ts";
 import type { Broker, Consumer, Delivery } from "../brokers/broker.ts";
+import type { ControlContent } from "./content.ts";
 
 /** How a command is sent to the workers. */
 export interface BroadcastOptions {
@@ -36,6 +36,7 @@ export interface MailboxContext {
   /** The address that replies come to. */
   oid: string;
   options: MailboxOptions;
+  content: ControlContent;
   /** Milliseconds that publishing may take. */
   publishTimeoutMs: number;
 }
@@ -70,16 +71,14 @@ export class Mailbox {
     options: BroadcastOptions,
     reply?: { ticket: string; exchange: string; routingKey: string },
   ): Promise<void> {
-    const { clock, publishTimeoutMs, options: mailbox } = this.#context;
+    const { clock, publishTimeoutMs, content, options: mailbox } = this.#context;
     const broker = await this.#broker();
     const exchange = pidboxExchange(mailbox.namespace);
     await broker.declareExchange(exchange);
     const { destination = null, pattern = null, matcher = null, timeout = 1 } = options;
     const request = controlRequest(method, args, { destination, pattern, matcher, ...(reply && { reply }) });
     const message = {
-      body: json.encode(request),
-      contentType: json.contentType,
-      contentEncoding: json.contentEncoding,
+      ...content.encode(request),
       headers: { clock: clock.forward(), expires: timeout ? Date.now() / 1000 + timeout : 0 },
       properties: { delivery_mode: 2, priority: 0 },
     };
@@ -129,7 +128,7 @@ export class Mailbox {
     if (typeof clock === "number") this.#context.clock.adjust(clock);
     if (message.headers.ticket !== undefined && message.headers.ticket !== ticket) return undefined;
     try {
-      const body = json.decode(message.body);
+      const body = this.#context.content.decode(message);
       return isMapping(body) ? body : undefined;
     } catch {
       return undefined;

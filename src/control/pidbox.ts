@@ -6,16 +6,17 @@ import {
   replyExchange,
 } from "../../protocol/control/pidbox.ts";
 import { stringRepr } from "../../protocol/python/repr.ts";
-import { json } from "../../protocol/serialization/json.ts";
 import { glob } from "../app/router.ts";
 import type { Broker, Consumer, Delivery } from "../brokers/broker.ts";
 import { COMMANDS } from "./commands.ts";
+import type { ControlContent } from "./content.ts";
 import type { PanelContext } from "./panel.ts";
 
 /** What a worker's mailbox is made with. */
 export interface PidboxOptions {
   panel: PanelContext;
   options: MailboxOptions;
+  content: ControlContent;
   /** To read by, and to reply by. */
   readBroker: Broker;
   writeBroker(): Promise<Broker>;
@@ -47,14 +48,11 @@ export class Pidbox {
   }
 
   async #receive({ message }: Delivery): Promise<void> {
-    const { panel } = this.#options;
+    const { panel, content } = this.#options;
     try {
       const { clock } = message.headers;
       if (typeof clock === "number") panel.clock.adjust(clock);
-      if (message.contentType !== json.contentType) {
-        throw new TypeError(`control messages are JSON, not ${message.contentType}`);
-      }
-      const request = readControlRequest(json.decode(message.body));
+      const request = readControlRequest(content.decode(message));
       if (!isAddressed(request, panel.hostname)) return;
       const reply = await this.#dispatch(request);
       if (request.reply_to) await this.#reply(request, reply ?? null);
@@ -76,14 +74,12 @@ export class Pidbox {
   }
 
   async #reply({ reply_to: replyTo, ticket }: ControlRequest, reply: unknown): Promise<void> {
-    const { panel, options, writeBroker, publishTimeoutMs } = this.#options;
+    const { panel, options, content, writeBroker, publishTimeoutMs } = this.#options;
     if (!replyTo) return;
     const broker = await writeBroker();
     await broker.declareExchange({ ...replyExchange(options.namespace), name: replyTo.exchange });
     const message = {
-      body: json.encode({ [panel.hostname]: reply }),
-      contentType: json.contentType,
-      contentEncoding: json.contentEncoding,
+      ...content.encode({ [panel.hostname]: reply }),
       headers: { ticket: ticket ?? null, clock: panel.clock.forward() },
       properties: { delivery_mode: 1, priority: 0 },
     };

@@ -2,7 +2,7 @@ import { ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalle
 import type { TaskBody } from "../../protocol/message/embed.ts";
 import { readHeaders, type TaskHeaders } from "../../protocol/message/headers.ts";
 import { replyAddress } from "../../protocol/message/message.ts";
-import { isTaskV1 } from "../../protocol/message/v1.ts";
+import { isHybridBody, isTaskV1, mayBeHybrid } from "../../protocol/message/v1.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { NotRegistered } from "../app/errors.ts";
 import type { Broker, Consumer, Delivery, UnreadableMessage } from "../brokers/broker.ts";
@@ -44,7 +44,7 @@ export class TaskConsumer {
   constructor(options: TaskConsumerOptions) {
     this.#options = options;
     this.#eta = new EtaSchedule((request) => this.#onDue(request));
-    this.#bodies = new BodyReader(options.context.serializers, options.context.settings.acceptContent);
+    this.#bodies = new BodyReader(options.context);
     this.#timeZone = options.context.settings.timezone ?? "UTC";
   }
 
@@ -113,6 +113,10 @@ export class TaskConsumer {
       void this.#receiveV1(delivery);
       return;
     }
+    if (mayBeHybrid(headers)) {
+      void this.#receiveHybrid(delivery);
+      return;
+    }
     try {
       this.#accept(readHeaders(headers), delivery);
     } catch (error) {
@@ -125,6 +129,18 @@ export class TaskConsumer {
     try {
       const body = await this.#bodies.readAny(delivery.message);
       if (!isTaskV1(body)) return this.#onUnknown(delivery);
+      const task = this.#bodies.readV1(body, delivery.message);
+      this.#accept(task.headers, delivery, task.body);
+    } catch (error) {
+      this.#onInvalid(delivery, error as Error);
+    }
+  }
+
+  /** What the headers leave out may be in the body. */
+  async #receiveHybrid(delivery: Delivery): Promise<void> {
+    try {
+      const body = await this.#bodies.readAny(delivery.message);
+      if (!isHybridBody(body)) return this.#accept(readHeaders(delivery.message.headers), delivery);
       const task = this.#bodies.readV1(body, delivery.message);
       this.#accept(task.headers, delivery, task.body);
     } catch (error) {

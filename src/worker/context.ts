@@ -10,6 +10,7 @@ import type { Self, TaskDefinition } from "../app/task.ts";
 import type { RunningTask } from "../app/task-request.ts";
 import type { ResultBackend, ResultCodec } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
+import type { ControlContent } from "../control/content.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Logger } from "../logger.ts";
 
@@ -26,6 +27,8 @@ export interface WorkerContext {
   readonly results: ResultContext;
   readonly resultCodec: ResultCodec;
   readonly mailbox: MailboxOptions;
+  /** How remote control is written and read. */
+  readonly content: ControlContent;
   /** A connection of the worker's own to read from: publishing goes by another, which may be blocked. */
   createReadBroker(): Promise<Broker>;
   /** The connection to publish by. */

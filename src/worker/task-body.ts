@@ -1,20 +1,22 @@
 import { type Embed, readBody, type TaskBody } from "../../protocol/message/embed.ts";
-import { isMapping } from "../../protocol/message/headers.ts";
 import type { Message } from "../../protocol/message/message.ts";
-import { readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
+import { isHybridBody, readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
-import { decompress } from "../compression.ts";
+import { decompress } from "../compression/compression.ts";
+import type { WorkerContext } from "./context.ts";
 
 /** Reads the bodies of task messages. */
 export class BodyReader {
   readonly #serializers: SerializerRegistry;
   readonly #accept: ReadonlySet<string>;
+  readonly #sizeLimit: number | null;
 
   /** @throws SerializerNotInstalled when `acceptContent` names a serializer that is none */
-  constructor(serializers: SerializerRegistry, acceptContent: readonly string[]) {
+  constructor({ serializers, settings }: Pick<WorkerContext, "serializers" | "settings">) {
     this.#serializers = serializers;
-    this.#accept = serializers.accept(acceptContent);
+    this.#accept = serializers.accept(settings.acceptContent);
+    this.#sizeLimit = settings.inflatedSizeLimit;
   }
 
   /** The body of a message of protocol 2, or of the hybrid form. @throws DecodeError, ContentDisallowed, InvalidTaskError */
@@ -41,14 +43,14 @@ export class BodyReader {
   }
 
   #body(value: unknown, message: Message): TaskBody {
-    return isMapping(value) && "args" in value ? this.readV1(value, message).body : readBody(value);
+    return isHybridBody(value) ? this.readV1(value, message).body : readBody(value);
   }
 
   async #decode(message: Message, forward: boolean): Promise<unknown> {
     const { compression } = message.headers;
     const content: Encoded =
       typeof compression === "string" && compression !== ""
-        ? { ...message, body: await decompress(message.body, compression) }
+        ? { ...message, body: await decompress(message.body, compression, this.#sizeLimit) }
         : message;
     return this.#serializers.decode(content, this.#accept, forward);
   }

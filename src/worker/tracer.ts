@@ -55,7 +55,7 @@ export class Tracer {
     this.#events = events;
     this.#results = new ResultWriter(context);
     this.#followUp = new FollowUp(context, this.#results);
-    this.#bodies = new BodyReader(context.serializers, context.settings.acceptContent);
+    this.#bodies = new BodyReader(context);
   }
 
   /** Runs a task to its end, unless its message was returned before it began. Never rejects. */

@@ -204,7 +204,7 @@ export class Worker {
   }
 
   async #startPidbox(broker: Broker): Promise<void> {
-    const { settings, mailbox, log } = this.#context;
+    const { settings, mailbox, content, log } = this.#context;
     this.#pidbox = new Pidbox({
       panel: {
         hostname: this.hostname,
@@ -216,6 +216,7 @@ export class Worker {
         markRevoked: (taskIds) => this.#markRevoked(taskIds),
       },
       options: mailbox,
+      content,
       readBroker: broker,
       writeBroker: () => this.#context.writeBroker(),
       publishTimeoutMs: settings.taskPublishTimeoutMs,

@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type MetaInput, type TaskMeta, taskMeta } from "../../protocol/result/meta.ts";
 import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
+import { resultCodec } from "../../src/app/result-codec.ts";
+import { resolveSettings } from "../../src/app/settings.ts";
 import type { BackendOptions, ResultBackend, ResultCodec } from "../../src/backends/backend.ts";
 import type { Broker } from "../../src/brokers/broker.ts";
 import { SILENT } from "../../src/logger.ts";
@@ -219,17 +221,7 @@ export function backendOptions(subject: Pick<BackendUnderTest, "url" | "transpor
 
 /** Results as JSON. */
 export function jsonCodec(): ResultCodec {
-  const registry = new SerializerRegistry();
-  const { contentType, contentEncoding, encode } = registry.get("json");
-  const accept = registry.accept(["json"]);
-  return {
-    contentType,
-    contentEncoding,
-    encode,
-    decode: (body) => registry.decode({ body, contentType, contentEncoding }, accept),
-    decodeForward: (body) => registry.decode({ body, contentType, contentEncoding }, accept, true),
-    decodeContent: (content) => registry.decode(content, accept),
-  };
+  return resultCodec(new SerializerRegistry(), resolveSettings({}).settings);
 }
 
 /** A record as a worker would store it. */

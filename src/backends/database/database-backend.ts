@@ -26,6 +26,7 @@ interface Tables {
  */
 export class DatabaseBackend implements ResultBackend {
   readonly persistent = true;
+  readonly supportsResultCompression = false;
   /** Left to `celery.chord_unlock`, as in Celery. */
   readonly chords = undefined;
   readonly url: string;

@@ -10,6 +10,7 @@ import { type MemoryStore, storeOf } from "./store.ts";
 /** Results in this process, in their written form, so that they come back as from any other backend. */
 export class MemoryBackend implements ResultBackend {
   readonly persistent = true;
+  readonly supportsResultCompression = false;
   readonly url: string;
   readonly chords: MemoryChords;
   readonly #options: BackendOptions;

@@ -52,12 +52,13 @@ export class RedisChords implements ChordStore {
   async partReturned(part: ChordPart): Promise<ReadyChord | null> {
     const { keys, codec, ordered, expires, groupExpires } = this.#context;
     const { groupId, taskId, groupIndex, state, result } = part;
+    const record = asBuffer(await codec.pack([1, taskId, state, result]));
     const redis = await this.#context.whenReady();
     const token = randomUUID().replaceAll("-", "");
     const [count, , , claimed] = await redis.celeriacPartReturned(
       ...[".j", ".t", ".s", ".d", "", ".c"].map((suffix) => keys.group(groupId, suffix)),
       taskId,
-      asBuffer(codec.encode([1, taskId, state, result])),
+      record,
       ordered ? 1 : 0,
       groupIndex ?? "+inf",
       expires,
@@ -97,8 +98,9 @@ export class RedisChords implements ChordStore {
     const redis = await this.#context.whenReady();
     const key = keys.group(groupId, ".j");
     const members = ordered ? await redis.zrangeBuffer(key, "0", "-1") : await redis.lrangeBuffer(key, 0, -1);
-    return members.map((member) => {
-      const [, taskId, state, result] = codec.decodeForward(member) as [number, string, string, unknown];
+    const records = await Promise.all(members.map((member) => codec.unpack(member)));
+    return records.map((record) => {
+      const [, taskId, state, result] = codec.decodeForward(record) as [number, string, string, unknown];
       return { taskId, state, result };
     });
   }

@@ -16,6 +16,7 @@ import { ResultSubscription } from "./subscription.ts";
 /** Celery's Redis backend: the same keys, records and channels. Mirrors `celery/backends/redis.py`. */
 export class RedisBackend implements ResultBackend {
   readonly persistent = true;
+  readonly supportsResultCompression = true;
   readonly chords: RedisChords;
   readonly #options: BackendOptions;
   readonly #keys: ResultKeys;
@@ -40,6 +41,7 @@ export class RedisBackend implements ResultBackend {
       {
         key: (taskId) => this.#keys.task(taskId),
         taskId: (key) => key.slice(prefix),
+        unpack: (text) => options.codec.unpack(text),
         read: (text, taskId) => this.#read(text, taskId),
         readAll: (taskIds) => this.#readAll(taskIds),
       },
@@ -63,7 +65,7 @@ export class RedisBackend implements ResultBackend {
   }
 
   async storeResult(meta: TaskMeta): Promise<void> {
-    const record = asBuffer(this.#options.codec.encode(meta));
+    const record = asBuffer(await this.#options.codec.pack(meta));
     const { expires, failureExpires } = this.#options;
     const keep = Math.trunc((meta.status === "FAILURE" ? (failureExpires ?? expires) : expires) ?? 0);
     const key = this.#keys.task(meta.task_id);
@@ -71,12 +73,14 @@ export class RedisBackend implements ResultBackend {
     await this.#attempt(async () => {
       const stored = await redis.celeriacStoreBuffer(key, record, keep, "0");
       if (!Buffer.isBuffer(stored)) return;
-      if (this.#status(stored, meta.task_id) !== "SUCCESS") await redis.celeriacStoreBuffer(key, record, keep, "1");
+      if ((await this.#status(stored, meta.task_id)) !== "SUCCESS")
+        await redis.celeriacStoreBuffer(key, record, keep, "1");
     });
   }
 
   async getTaskMeta(taskId: string): Promise<TaskMeta> {
     const [meta] = await this.#readAll([taskId]);
+    if (meta instanceof Error) throw meta;
     return meta ?? pendingMeta(taskId);
   }
 
@@ -93,7 +97,7 @@ export class RedisBackend implements ResultBackend {
   async saveGroup(group: ResultNode): Promise<void> {
     const redis = await this.#whenReady();
     const key = this.#keys.group(group.id);
-    const record = asBuffer(this.#options.codec.encode({ result: asTuple(group) }));
+    const record = asBuffer(await this.#options.codec.pack({ result: asTuple(group) }));
     const keep = Math.trunc(this.#options.expires ?? 0);
     await this.#attempt(async () => {
       const pipeline = redis.multi();
@@ -107,7 +111,7 @@ export class RedisBackend implements ResultBackend {
     const redis = await this.#whenReady();
     const record = await this.#attempt(() => redis.getBuffer(this.#keys.group(groupId)));
     if (!record) return null;
-    const value = this.#options.codec.decode(record);
+    const value = this.#options.codec.decode(await this.#options.codec.unpack(record));
     return isMapping(value) ? fromTuple(value.result) : null;
   }
 
@@ -145,23 +149,29 @@ export class RedisBackend implements ResultBackend {
     }
   }
 
-  async #readAll(taskIds: readonly string[]): Promise<TaskMeta[]> {
+  async #readAll(taskIds: readonly string[]): Promise<(TaskMeta | Error)[]> {
     if (taskIds.length === 0) return [];
     const redis = await this.#whenReady();
-    const texts = await this.#attempt(() => redis.mgetBuffer(...taskIds.map((taskId) => this.#keys.task(taskId))));
-    return taskIds.map((taskId, position) => {
-      const text = texts[position];
-      return text ? this.#read(text, taskId) : pendingMeta(taskId);
-    });
+    const stored = await this.#attempt(() => redis.mgetBuffer(...taskIds.map((taskId) => this.#keys.task(taskId))));
+    return Promise.all(taskIds.map((taskId, position) => this.#readStored(stored[position] ?? null, taskId)));
   }
 
-  #read(text: Buffer, taskId: string): TaskMeta {
+  async #readStored(stored: Buffer | null, taskId: string): Promise<TaskMeta | Error> {
+    if (!stored) return pendingMeta(taskId);
+    try {
+      return this.#read(await this.#options.codec.unpack(stored), taskId);
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  #read(text: Uint8Array, taskId: string): TaskMeta {
     return readMeta(this.#options.codec.decode(text), taskId);
   }
 
-  #status(text: Buffer, taskId: string): string | undefined {
+  async #status(stored: Buffer, taskId: string): Promise<string | undefined> {
     try {
-      return this.#read(text, taskId).status;
+      return this.#read(await this.#options.codec.unpack(stored), taskId).status;
     } catch (error) {
       if (error instanceof DecodeError) return undefined;
       throw error;

@@ -10,9 +10,11 @@ const LEAVE_AFTER_MS = 100;
 export interface SubscriptionContext {
   key(taskId: string): string;
   taskId(key: string): string;
-  read(text: Buffer, taskId: string): TaskMeta;
-  /** The records that are there now, PENDING for those that are not. */
-  readAll(taskIds: readonly string[]): Promise<TaskMeta[]>;
+  /** Undoes the compression of what was stored, where there is any. */
+  unpack(stored: Buffer): Uint8Array | Promise<Uint8Array>;
+  read(text: Uint8Array, taskId: string): TaskMeta;
+  /** The records that are there now, PENDING for those that are not; for one that cannot be read, why. */
+  readAll(taskIds: readonly string[]): Promise<(TaskMeta | Error)[]>;
 }
 
 /**
@@ -29,6 +31,8 @@ export class ResultSubscription {
   readonly #leaving = new Set<string>();
   /** Whose channels a new connection subscribes to again. */
   readonly #joined = new Set<string>();
+  /** Records that are being inflated: they are told in the order in which they came. */
+  #unpacking: Promise<void> | undefined;
   #joinScheduled = false;
   #leaveTimer: NodeJS.Timeout | undefined;
   #used = false;
@@ -99,8 +103,9 @@ export class ResultSubscription {
   /** What was stored before the subscription stood was published to nobody. */
   async #tellCurrent(taskIds: readonly string[]): Promise<void> {
     const waited = taskIds.filter((taskId) => this.#waiters.has(taskId));
-    for (const meta of await this.#context.readAll(waited)) {
-      if (meta.status !== "PENDING") this.#waiters.tell(meta);
+    for (const [position, meta] of (await this.#context.readAll(waited)).entries()) {
+      if (meta instanceof Error) this.#waiters.fail(waited[position] as string, meta);
+      else if (meta.status !== "PENDING") this.#waiters.tell(meta);
     }
   }
 
@@ -115,12 +120,24 @@ export class ResultSubscription {
       .catch(() => undefined);
   }
 
-  #onMessage(channel: Buffer, text: Buffer): void {
+  #onMessage(channel: Buffer, stored: Buffer): void {
     const taskId = this.#context.taskId(channel.toString());
     try {
-      this.#waiters.tell(this.#context.read(text, taskId));
+      const text = this.#context.unpack(stored);
+      if (text instanceof Uint8Array && !this.#unpacking) this.#waiters.tell(this.#context.read(text, taskId));
+      else this.#tellInTurn(taskId, text);
     } catch (error) {
       this.#waiters.fail(taskId, error as Error);
     }
+  }
+
+  #tellInTurn(taskId: string, text: Uint8Array | Promise<Uint8Array>): void {
+    const turn = Promise.all([text, this.#unpacking])
+      .then(([inflated]) => this.#waiters.tell(this.#context.read(inflated, taskId)))
+      .catch((error: Error) => this.#waiters.fail(taskId, error))
+      .finally(() => {
+        if (this.#unpacking === turn) this.#unpacking = undefined;
+      });
+    this.#unpacking = turn;
   }
 }

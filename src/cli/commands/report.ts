@@ -7,7 +7,7 @@ import { VERSION } from "../../version.ts";
 import { commandContext, type GlobalOptions } from "../context.ts";
 
 /** Packages whose versions matter in a report. */
-const DRIVERS = ["amqplib", "ioredis", "pg", "pino", "zod", "@msgpack/msgpack"];
+const DRIVERS = ["amqplib", "ioredis", "pg", "pino", "zod", "@msgpack/msgpack", "yaml"];
 
 /** `celeriac report`. Mirrors `celery/bin/base.py` and `celery/app/utils.py bugreport`. */
 export function addReportCommand(program: Command): void {

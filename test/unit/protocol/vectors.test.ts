@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   chainOf,
@@ -13,7 +11,7 @@ import {
 import { controlRequest, readControlRequest } from "../../../protocol/control/pidbox.ts";
 import { type Embed, readBody } from "../../../protocol/message/embed.ts";
 import { readHeaders } from "../../../protocol/message/headers.ts";
-import { readTaskV1 } from "../../../protocol/message/v1.ts";
+import { asTaskV1, isHybridBody, isTaskV1, mayBeHybrid, readTaskV1 } from "../../../protocol/message/v1.ts";
 import { asTaskV2 } from "../../../protocol/message/v2.ts";
 import { repr } from "../../../protocol/python/repr.ts";
 import { saferepr } from "../../../protocol/python/saferepr.ts";
@@ -23,20 +21,10 @@ import { loads, loadsForward } from "../../../protocol/serialization/json-reader
 import { dumps } from "../../../protocol/serialization/json-writer.ts";
 import { msgpack } from "../../../protocol/serialization/msgpack.ts";
 import { dumpEnvelope, readEnvelope } from "../../../protocol/transport/virtual.ts";
+import { named, vectors } from "../../support/vectors.ts";
 
-const FOLDER = join(import.meta.dirname, "../../../interop/vectors");
 const NOW = new Date("2031-05-06T07:08:09.123Z");
 const ID = (n: number): string => `d0f4a1b2-0000-4000-8000-00000000000${n}`;
-
-function vectors<V>(name: string): V[] {
-  return JSON.parse(readFileSync(join(FOLDER, `${name}.json`), "utf8")).vectors as V[];
-}
-
-function named<V extends { name: string }>(name: string, wanted: string): V {
-  const found = vectors<V>(name).find((vector) => vector.name === wanted);
-  if (!found) throw new Error(`no vector ${wanted} in ${name}`);
-  return found;
-}
 
 type Options = Record<string, never>;
 
@@ -104,11 +92,60 @@ describe("a task message of protocol 2", () => {
 });
 
 describe("a task message of protocol 1", () => {
-  it("is read", () => {
-    const { body } = named<{ name: string; body: string }>("messages-v1", "keywords");
-    const { headers, body: read } = readTaskV1(loads(body) as Record<string, unknown>, {});
-    expect(headers).toMatchObject({ id: ID(0), task: "tasks.add", retries: 1 });
-    expect(read).toEqual([[], { y: 1 }, expect.anything()]);
+  const cases = vectors<{ name: string; options: string; properties: string; body: string }>("messages-v1");
+
+  it.each(cases)("is written as Celery writes it: $name", ({ options, properties, body }) => {
+    const given = taskOptions(loadsForward(options) as Options);
+    const message = asTaskV1("tasks.add", given, given);
+    const countsSeconds = /countdown|"expires": \d/.test(options);
+    expect(dumps(message.body)).toBe(countsSeconds ? body.replace(/(\.\d{3})456\+/g, "$1000+") : body);
+    expect(dumps(message.properties)).toBe(properties);
+    expect(message.headers).toEqual({});
+  });
+
+  it.each(cases)("is read: $name", ({ body }) => {
+    const sent = loadsForward(body) as Record<string, unknown>;
+    expect(isTaskV1(sent)).toBe(true);
+    const { headers, body: read, utc } = readTaskV1(sent, {});
+    const { task, id, retries, eta, expires, timelimit, group, group_index } = sent;
+    expect(headers).toMatchObject({ task, id, retries, eta, expires, timelimit, group, group_index });
+    const { args, kwargs, callbacks, errbacks, chord } = sent;
+    expect(dumps(read)).toBe(dumps([args, kwargs, { callbacks, errbacks, chain: null, chord }]));
+    expect(utc).toBe(true);
+  });
+
+  it("has the rest of a chain as a callback, the last task innermost", () => {
+    const rest = [signature("tasks.third"), signature("tasks.second", [1])];
+    const { body } = asTaskV1("tasks.first", { taskId: ID(0), now: NOW }, { origin: "gen1@host", chain: rest });
+    expect(body.callbacks).toMatchObject([
+      { task: "tasks.second", args: [1], options: { link: [{ task: "tasks.third" }] } },
+    ]);
+    expect(rest[1]?.options).toEqual({});
+  });
+});
+
+describe("a hybrid message", () => {
+  const cases = vectors<{ name: string; headers: string; body: string; read: string }>("hybrids");
+
+  it.each(cases)("is read as Celery's worker reads it: $name", ({ headers, body, read }) => {
+    const [message, merged, utc] = loads(read) as [unknown, Record<string, unknown>, boolean];
+    const own = loads(headers) as Record<string, unknown>;
+    const task = readTaskV1(loads(body) as Record<string, unknown>, own);
+    const { lang, argsrepr, kwargsrepr, meth, ...shared } = merged;
+    expect(task.headers).toMatchObject(shared);
+    expect(task.headers.lang).toBe(lang ?? "py");
+    expect(task.headers.argsrepr).toBe(argsrepr ?? "(1,)");
+    expect([meth, typeof kwargsrepr]).toEqual([null, kwargsrepr === null ? "object" : "string"]);
+    expect(task.body).toEqual(message);
+    expect(task.utc).toBe(utc);
+    expect(isHybridBody(loads(body))).toBe(true);
+    expect(mayBeHybrid(own)).toBe(own.lang === undefined);
+  });
+
+  it("is told from protocol 2 as every version of Celery writes it", () => {
+    for (const { headers } of vectors<{ headers: string }>("messages")) {
+      expect(mayBeHybrid(loads(headers) as Record<string, unknown>)).toBe(false);
+    }
   });
 });
 
