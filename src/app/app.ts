@@ -6,7 +6,7 @@ import { isoFormatIn } from "../../protocol/python/timezone.ts";
 import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import { customSerializer, type Payload, type Serializer } from "../../protocol/serialization/serializer.ts";
 import { createBackend, createBroker } from "../adapters.ts";
-import type { ResultBackend } from "../backends/backend.ts";
+import type { BackendOptions, ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { controlContent } from "../control/content.ts";
 import { Control } from "../control/control.ts";
@@ -295,7 +295,7 @@ export class Celery implements AsyncDisposable {
 
   async #createBackend(): Promise<ResultBackend> {
     const { settings } = this;
-    const backend = await createBackend({
+    const options: BackendOptions = {
       url: resultBackendUrl(settings),
       transportOptions: settings.resultBackendTransportOptions,
       useSsl: settings.redisBackendUseSsl ?? false,
@@ -318,7 +318,8 @@ export class Celery implements AsyncDisposable {
       },
       codec: resultCodec(this.serializers, this.settings),
       log: this.#log,
-    });
+    };
+    const backend = await createBackend(options, settings.overrideBackends);
     if (settings.resultCompression && !backend.supportsResultCompression) {
       this.#log.warn(
         {},

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import leven from "leven";
 import { z } from "zod";
+import type { BackendFactory } from "../backends/backend.ts";
 import { INFLATED_SIZE_LIMIT } from "../compression/compression.ts";
 import { maskedUrl } from "../masked-url.ts";
 import { ImproperlyConfigured } from "./errors.ts";
@@ -40,6 +41,8 @@ export interface Settings {
 
   resultBackend: string | null;
   resultBackendTransportOptions: Record<string, unknown>;
+  /** Result backends of one's own, by the scheme of their URLs; they come before those that are built in. */
+  overrideBackends: Record<string, BackendFactory>;
   resultSerializer: string;
   resultAcceptContent: string[] | null;
   /** null or 0: never. */
@@ -168,6 +171,12 @@ const schema = z.object({
 
   resultBackend: z.string().nullable().default(null),
   resultBackendTransportOptions: options.default({}),
+  overrideBackends: z
+    .record(
+      z.string().toLowerCase(),
+      z.custom<BackendFactory>((value) => typeof value === "function", "has to be a function that makes the backend"),
+    )
+    .default({}),
   resultSerializer: z.string().default("json"),
   resultAcceptContent: z.array(z.string()).nullable().default(null),
   resultExpires: seconds.nullable().default(86400),

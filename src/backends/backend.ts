@@ -32,6 +32,12 @@ export interface BackendOptions {
   log: Logger;
 }
 
+/**
+ * Makes a backend of one's own from its URL and the settings. It connects when it is first needed.
+ * @throws ImproperlyConfigured when the URL or an option cannot be used
+ */
+export type BackendFactory = (options: BackendOptions) => ResultBackend | Promise<ResultBackend>;
+
 /** The `database_` settings, and what belongs to them. */
 export interface DatabaseSettings {
   /** Names in the place of `celery_taskmeta` (`task`) and `celery_tasksetmeta` (`group`). */
