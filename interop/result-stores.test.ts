@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type MetaInput, taskMeta } from "../protocol/result/meta.ts";
 import { type Celery, type GivenSettings, TaskError, TaskRevokedError } from "../src/index.ts";
 import { testApp } from "../test/support/app.ts";
+import { itUnless } from "../test/support/it-unless.ts";
 import { PythonClient, PythonError, PythonWorker } from "./python.ts";
 import { type ResultStore, resultStoreKinds } from "./result-stores.ts";
 
@@ -207,7 +208,7 @@ for (const kind of resultStoreKinds()) {
       expect(await asking).toBe("from TypeScript");
     });
 
-    it.each(["a", "a:", "a.b-"])("either side finds the other's results behind the prefix %j", async (prefix) => {
+    it.each(["a", "a.b:"])("either side finds the other's results behind the prefix %j", async (prefix) => {
       const settings = { result_backend_transport_options: { global_keyprefix: prefix } };
       const own = sides(store, settings);
       const [ours, theirs] = [randomUUID(), randomUUID()];
@@ -233,16 +234,19 @@ for (const kind of resultStoreKinds()) {
       await Promise.all([own.app.close(), own.client[Symbol.asyncDispose]()]);
     });
 
-    it.runIf(kind.compression)("either side reads what the other compressed", async () => {
-      const own = sides(store, { result_compression: "zlib" });
-      const [ours, theirs] = [randomUUID(), randomUUID()];
-      await own.client.run(`app.backend.store_result(${JSON.stringify(theirs)}, "x" * 9000, "SUCCESS")`);
-      expect(await own.app.asyncResult(theirs).get(within)).toBe("x".repeat(9000));
-      await storeIn(own.app, ours, "SUCCESS", "y".repeat(9000));
-      expect(await own.client.run(`AsyncResult(${JSON.stringify(ours)}).get(timeout=20) == "y" * 9000`)).toBe(true);
-      for (const one of [ours, theirs]) expect((await store.raw(one))?.length).toBeLessThan(500);
-      await Promise.all([own.app.close(), own.client[Symbol.asyncDispose]()]);
-    });
+    itUnless(kind.compression ? undefined : "Celery compresses nothing there")(
+      "either side reads what the other compressed",
+      async () => {
+        const own = sides(store, { result_compression: "zlib" });
+        const [ours, theirs] = [randomUUID(), randomUUID()];
+        await own.client.run(`app.backend.store_result(${JSON.stringify(theirs)}, "x" * 9000, "SUCCESS")`);
+        expect(await own.app.asyncResult(theirs).get(within)).toBe("x".repeat(9000));
+        await storeIn(own.app, ours, "SUCCESS", "y".repeat(9000));
+        expect(await own.client.run(`AsyncResult(${JSON.stringify(ours)}).get(timeout=20) == "y" * 9000`)).toBe(true);
+        for (const one of [ours, theirs]) expect((await store.raw(one))?.length).toBeLessThan(500);
+        await Promise.all([own.app.close(), own.client[Symbol.asyncDispose]()]);
+      },
+    );
 
     it("carries results between workers of both languages", async () => {
       const queues = { python: `python-${randomUUID()}`, typescript: `typescript-${randomUUID()}` };

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GivenSettings } from "../src/index.ts";
+import { memcachedProgram, startMemcached } from "../test/servers/memcached.ts";
 
 /** A place for results, as each language is told of it. */
 export interface ResultStore {
@@ -30,7 +32,32 @@ export interface ResultStoreKind {
 
 /** The key-value stores that results can be kept in. */
 export function resultStoreKinds(): ResultStoreKind[] {
-  return [{ name: "a folder", lacks: undefined, compression: true, start: folderStore }];
+  const memcached = memcachedProgram() ? undefined : "memcached";
+  return [
+    { name: "a folder", lacks: undefined, compression: true, start: folderStore },
+    { name: "memcached", lacks: memcached, compression: false, start: () => cacheStore(1) },
+    { name: "three memcached", lacks: memcached, compression: false, start: () => cacheStore(3) },
+  ];
+}
+
+async function cacheStore(count: number): Promise<ResultStore> {
+  const servers = await Promise.all(Array.from({ length: count }, () => startMemcached()));
+  const ask = async (port: number, key: string): Promise<Buffer | undefined> => {
+    const socket = connect(port, "127.0.0.1");
+    socket.write(`get ${key}\r\nquit\r\n`);
+    const answer = Buffer.concat(await socket.toArray());
+    const [, length] = /^VALUE \S+ \d+ (\d+)\r\n/.exec(answer.toString("latin1")) ?? [];
+    const start = answer.indexOf("\n") + 1;
+    return length === undefined ? undefined : answer.subarray(start, start + Number(length));
+  };
+  return {
+    backend: `cache+memcached://${servers.map(({ port }) => `127.0.0.1:${port}`).join(";")}/`,
+    async raw(taskId, prefix = "") {
+      const found = await Promise.all(servers.map(({ port }) => ask(port, `${prefix}celery-task-meta-${taskId}`)));
+      return found.find((value) => value !== undefined);
+    },
+    stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
+  };
 }
 
 async function folderStore(): Promise<ResultStore> {

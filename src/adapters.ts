@@ -38,6 +38,9 @@ const mysqlBackend = inDatabase(async (options) =>
   (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options),
 );
 
+const cacheBackend: BackendFactory = async (options) =>
+  new (await import("./backends/cache/cache-backend.ts")).CacheBackend(options);
+
 const BROKERS: Readonly<Record<string, BrokerFactory>> = {
   redis: redisBroker,
   rediss: redisBroker,
@@ -59,6 +62,10 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   file: filesystemBackend,
   memory: memoryBackend,
   "cache+memory": memoryBackend,
+  "cache+memcached": cacheBackend,
+  "cache+memcache": cacheBackend,
+  "cache+pymemcache": cacheBackend,
+  "cache+pylibmc": cacheBackend,
   "db+postgresql": inDatabase(
     async (options) => new (await import("./backends/database/postgres.ts")).PostgresDatabase(options),
   ),

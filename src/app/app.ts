@@ -308,6 +308,7 @@ export class Celery implements AsyncDisposable {
       replyTo: this.#replyTo,
       resultPersistent: settings.resultPersistent,
       replyQueueDurable: settings.compatibility === "5.7",
+      cacheOptions: settings.cacheBackendOptions,
       database: {
         tableNames: settings.databaseTableNames ?? {},
         tableSchemas: settings.databaseTableSchemas ?? {},
@@ -409,8 +410,12 @@ function isEmpty(options: Record<string, unknown>): boolean {
   return true;
 }
 
-/** Where results go; `database` alone means `databaseUrl`. @throws ImproperlyConfigured when there is none */
-function resultBackendUrl({ resultBackend, databaseUrl }: Settings): string {
+/** Where results go; `database` alone means `databaseUrl`, `cache` alone `cacheBackend`. @throws ImproperlyConfigured when there is none */
+function resultBackendUrl({ resultBackend, databaseUrl, cacheBackend }: Settings): string {
+  if (resultBackend === "cache") {
+    if (cacheBackend) return `cache+${cacheBackend}`;
+    throw new ImproperlyConfigured('resultBackend "cache" needs cacheBackend, where the cache is');
+  }
   if (resultBackend !== "database" && resultBackend !== "db") return resultBackend ?? "disabled";
   if (databaseUrl) return `db+${databaseUrl}`;
   throw new ImproperlyConfigured(

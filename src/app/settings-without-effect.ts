@@ -30,8 +30,6 @@ export const SETTINGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "brokerTransport",
   "brokerUser",
   "brokerVhost",
-  "cacheBackend",
-  "cacheBackendOptions",
   "cassandraAuthKwargs",
   "cassandraAuthProvider",
   "cassandraBundlePath",

@@ -55,6 +55,11 @@ export interface Settings {
   resultChordJoinTimeout: number;
   redisBackendUseSsl: boolean | Record<string, unknown> | null;
 
+  /** What `resultBackend: "cache"` stands for: the URL of memcached, without `cache+`. */
+  cacheBackend: string | null;
+  /** pymemcache's options. */
+  cacheBackendOptions: Record<string, unknown>;
+
   /** What `resultBackend: "database"` stands for: SQLAlchemy's URL, without `db+`. */
   databaseUrl: string | null;
   /** SQLAlchemy's engine options. */
@@ -187,6 +192,9 @@ const schema = z.object({
   resultCompression: z.string().nullable().default(null),
   resultChordJoinTimeout: seconds.default(3),
   redisBackendUseSsl: z.union([z.boolean(), options]).nullable().default(null),
+
+  cacheBackend: z.string().nullable().default(null),
+  cacheBackendOptions: options.default({}),
 
   databaseUrl: z.string().nullable().default(null),
   databaseEngineOptions: options.default({ pool_pre_ping: true, pool_recycle: 3600 }),

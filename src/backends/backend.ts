@@ -26,6 +26,8 @@ export interface BackendOptions {
   resultPersistent: boolean | null;
   /** Whether the queue for results is durable: from Celery 5.7 on, and a fleet must agree. */
   replyQueueDurable: boolean;
+  /** For results in memcached: `cacheBackendOptions`, in the words of pymemcache. */
+  cacheOptions: Readonly<Record<string, unknown>>;
   /** For results in a database. */
   database: DatabaseSettings;
   codec: ResultCodec;

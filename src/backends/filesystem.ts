@@ -31,6 +31,13 @@ export class FilesystemBackend extends KeyValueBackend {
     this.#folder = folderOf(options.url);
   }
 
+  /** @throws OperationalError for an id that would lead out of the folder */
+  protected override checkKey(key: string): void {
+    if (/[/\\\0]/.test(key)) {
+      throw new OperationalError(`${this.url}: a file cannot be called ${JSON.stringify(key)}`);
+    }
+  }
+
   protected async get(key: string): Promise<Uint8Array | undefined> {
     return readFile(this.#path(key)).catch(ignoreMissing);
   }
@@ -88,10 +95,8 @@ export class FilesystemBackend extends KeyValueBackend {
     );
   }
 
-  /** @throws OperationalError for an id that would lead out of the folder */
   #path(key: string): string {
-    if (!/[/\\\0]/.test(key)) return join(this.#folder, key);
-    throw new OperationalError(`${this.url}: a file cannot be called ${JSON.stringify(key)}`);
+    return join(this.#folder, key);
   }
 
   #watch(): void {

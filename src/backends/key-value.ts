@@ -81,6 +81,9 @@ export abstract class KeyValueBackend implements ResultBackend {
     return Promise.all(keys.map((key) => this.get(key)));
   }
 
+  /** Called with each key before it is used: to refuse, by throwing, those that the store cannot have. */
+  protected checkKey(_key: string): void {}
+
   /** Called when the first waits for a result, and when nobody does any more. {@link look} is for what is heard meanwhile. */
   protected onWaiting(_waiting: boolean): void {}
 
@@ -97,42 +100,47 @@ export abstract class KeyValueBackend implements ResultBackend {
   }
 
   async storeResult(meta: TaskMeta): Promise<void> {
+    const key = this.#taskKey(meta.task_id);
     const record = await this.#encode(meta);
-    const before = await this.#get(this.keys.task(meta.task_id));
+    const before = await this.#get(key);
     if (before && (await this.#status(before, meta.task_id)) === "SUCCESS") return;
     const { expires, failureExpires } = this.options;
     const kept = meta.status === "FAILURE" ? (failureExpires ?? expires) : expires;
-    await this.#attempt(() => this.set(this.keys.task(meta.task_id), record, Math.trunc(kept ?? 0)));
+    await this.#attempt(() => this.set(key, record, Math.trunc(kept ?? 0)));
   }
 
   async getTaskMeta(taskId: string): Promise<TaskMeta> {
-    const found = await this.#read(taskId, await this.#get(this.keys.task(taskId)));
+    const found = await this.#read(taskId, await this.#get(this.#taskKey(taskId)));
     return orThrow(found.meta);
   }
 
-  wait(taskId: string, signal: AbortSignal, onState?: (meta: TaskMeta) => void): Promise<TaskMeta> {
-    if (this.#closed) return Promise.reject(new OperationalError("the result backend is closed"));
+  async wait(taskId: string, signal: AbortSignal, onState?: (meta: TaskMeta) => void): Promise<TaskMeta> {
+    if (this.#closed) throw new OperationalError("the result backend is closed");
+    this.#taskKey(taskId);
     return this.#poller.wait(taskId, signal, onState);
   }
 
   async forget(taskId: string): Promise<void> {
-    await this.#attempt(() => this.delete(this.keys.task(taskId)));
+    const key = this.#taskKey(taskId);
+    await this.#attempt(() => this.delete(key));
   }
 
   async saveGroup(group: ResultNode): Promise<void> {
+    const key = this.#groupKey(group.id);
     const record = await this.#encode({ result: asTuple(group) });
-    await this.#attempt(() => this.set(this.keys.group(group.id), record, Math.trunc(this.options.expires ?? 0)));
+    await this.#attempt(() => this.set(key, record, Math.trunc(this.options.expires ?? 0)));
   }
 
   async restoreGroup(groupId: string): Promise<ResultNode | null> {
-    const record = await this.#get(this.keys.group(groupId));
+    const record = await this.#get(this.#groupKey(groupId));
     if (!record) return null;
     const value = await this.#decode(record);
     return isMapping(value) ? fromTuple(value.result) : null;
   }
 
   async deleteGroup(groupId: string): Promise<void> {
-    await this.#attempt(() => this.delete(this.keys.group(groupId)));
+    const key = this.#groupKey(groupId);
+    await this.#attempt(() => this.delete(key));
   }
 
   async close(): Promise<void> {
@@ -144,6 +152,19 @@ export abstract class KeyValueBackend implements ResultBackend {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #taskKey(taskId: string): string {
+    return this.#checked(this.keys.task(taskId));
+  }
+
+  #groupKey(groupId: string): string {
+    return this.#checked(this.keys.group(groupId));
+  }
+
+  #checked(key: string): string {
+    this.checkKey(key);
+    return key;
   }
 
   async #find(taskIds: readonly string[]): Promise<Found[]> {
