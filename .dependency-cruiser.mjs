@@ -4,12 +4,12 @@
 const packages = (names) => `(?:^|/)node_modules/(?:${names})/`;
 
 /** Peer dependencies that applications install where they want them. */
-const OPTIONAL = "mysql2|better-sqlite3";
+const OPTIONAL = "mysql2|better-sqlite3|mongodb";
 
 /** The files beside the adapters that each of them may use. */
 const SHARED = [
   "^src/brokers/(?:broker|deadline|virtual)[.]ts$",
-  "^src/backends/(?:backend|key-value|result-poller|waiters)[.]ts$",
+  "^src/backends/(?:backend|key-value|optional-driver|result-poller|retries|waiters)[.]ts$",
 ];
 
 /** @type {import("dependency-cruiser").IConfiguration} */
@@ -99,6 +99,12 @@ export default {
       severity: "error",
       from: { path: "^(?:protocol|src)/", pathNot: "^src/backends/database/" },
       to: { path: packages("pg|@types/pg|mysql2|better-sqlite3") },
+    },
+    {
+      name: "mongodb-stays-in-its-adapter",
+      severity: "error",
+      from: { path: "^(?:protocol|src)/", pathNot: "^src/backends/mongodb/" },
+      to: { path: packages("mongodb|bson") },
     },
     {
       name: "only-the-command-line-knows-the-index",

@@ -68,13 +68,16 @@ for (const kind of resultStoreKinds()) {
       expect(await asked("[r.state, r.get(timeout=20)]")).toEqual(["SUCCESS", null]);
     });
 
-    it("both write the same bytes", async () => {
-      await pythonStores(`{"text": "grüße", "n": 1.0}, "SUCCESS"`);
-      const theirs = (await store.raw(id))?.toString().replaceAll(id, "ID").replace(DATE, "DATE");
-      await typescriptStores("SUCCESS", { text: "grüße", n: 1.5 }, { request: {}, extended: false });
-      const ours = (await store.raw(id))?.toString().replaceAll(id, "ID").replace(DATE, "DATE").replace("1.5", "1.0");
-      expect(ours).toBe(theirs?.replace('"children": null', '"children": []'));
-    });
+    itUnless(kind.documents ? "documents have no bytes of their own" : undefined)(
+      "both write the same bytes",
+      async () => {
+        await pythonStores(`{"text": "grüße", "n": 1.0}, "SUCCESS"`);
+        const theirs = (await store.raw(id))?.toString().replaceAll(id, "ID").replace(DATE, "DATE");
+        await typescriptStores("SUCCESS", { text: "grüße", n: 1.5 }, { request: {}, extended: false });
+        const ours = (await store.raw(id))?.toString().replaceAll(id, "ID").replace(DATE, "DATE").replace("1.5", "1.0");
+        expect(ours).toBe(theirs?.replace('"children": null', '"children": []'));
+      },
+    );
 
     it("TypeScript raises what Python raised", async () => {
       await pythonStores(`ValueError("bad", 1), "FAILURE", traceback="Traceback: bad"`);
@@ -153,31 +156,36 @@ for (const kind of resultStoreKinds()) {
       const children = [[["child", null], null]] as never;
       const more = { hostname: "w@h", routingKey: "q", children, stampedHeaders: ["a"], stamps: { a: [1] } };
       await typescriptStores("SUCCESS", 3, { request: { ...extended, ...more }, extended: true });
-      const code = "[r.name, list(r.args), r.kwargs, r.worker, r.retries, r.queue, r._get_task_meta()['a']]";
-      expect(await asked(code)).toEqual(["tasks.add", [1, "ü"], { k: [1.5] }, "w@h", 2, "q", [1]]);
+      const code = "[r.name, list(r.args), r.kwargs, r.worker, r.retries, r.queue]";
+      expect(await asked(code)).toEqual(["tasks.add", [1, "ü"], { k: [1.5] }, "w@h", 2, "q"]);
+      // Celery's MongoDB backend writes stamps, and reads none.
+      if (!kind.documents) expect(await asked("r._get_task_meta()['a']")).toEqual([1]);
       expect(await asked("[child.id for child in r.children]")).toEqual(["child"]);
     });
 
-    it("either side finds and drops the other's saved groups", async () => {
-      id = randomUUID();
-      const members = `[AsyncResult("m1"), GroupResult("g2", [AsyncResult("m2")])]`;
-      await client.run(`GroupResult(${JSON.stringify(id)}, ${members}).save()`);
-      const backend = await app.backend();
-      const member = (name: string) => ({ id: name, parent: null, results: null });
-      const results = [member("m1"), { id: "g2", parent: null, results: [member("m2")] }];
-      const group = { id, parent: null, results };
-      expect(await backend.restoreGroup(id)).toEqual(group);
-      await backend.deleteGroup(id);
-      const restored = `repr((lambda g: g and g.as_tuple())(app.backend.restore_group(group_id, cache=False)))`;
-      await client.run(`group_id = ${JSON.stringify(id)}`);
-      expect(await client.run(restored)).toBe("None");
-      await backend.saveGroup({ ...group, parent: member("p") });
-      expect(await client.run(restored)).toBe(
-        `(('${id}', (('p', None), None)), [(('m1', None), None), (('g2', None), [(('m2', None), None)])])`,
-      );
-      await client.run("app.backend.delete_group(group_id)");
-      expect(await backend.restoreGroup(id)).toBeNull();
-    });
+    itUnless(kind.documents ? "only ids of a group are kept" : undefined)(
+      "either side finds and drops the other's saved groups",
+      async () => {
+        id = randomUUID();
+        const members = `[AsyncResult("m1"), GroupResult("g2", [AsyncResult("m2")])]`;
+        await client.run(`GroupResult(${JSON.stringify(id)}, ${members}).save()`);
+        const backend = await app.backend();
+        const member = (name: string) => ({ id: name, parent: null, results: null });
+        const results = [member("m1"), { id: "g2", parent: null, results: [member("m2")] }];
+        const group = { id, parent: null, results };
+        expect(await backend.restoreGroup(id)).toEqual(group);
+        await backend.deleteGroup(id);
+        const restored = `repr((lambda g: g and g.as_tuple())(app.backend.restore_group(group_id, cache=False)))`;
+        await client.run(`group_id = ${JSON.stringify(id)}`);
+        expect(await client.run(restored)).toBe("None");
+        await backend.saveGroup({ ...group, parent: member("p") });
+        expect(await client.run(restored)).toBe(
+          `(('${id}', (('p', None), None)), [(('m1', None), None), (('g2', None), [(('m2', None), None)])])`,
+        );
+        await client.run("app.backend.delete_group(group_id)");
+        expect(await backend.restoreGroup(id)).toBeNull();
+      },
+    );
 
     it("either side forgets what the other stored", async () => {
       await pythonStores(`1, "SUCCESS"`);
@@ -208,18 +216,21 @@ for (const kind of resultStoreKinds()) {
       expect(await asking).toBe("from TypeScript");
     });
 
-    it.each(["a", "a.b:"])("either side finds the other's results behind the prefix %j", async (prefix) => {
-      const settings = { result_backend_transport_options: { global_keyprefix: prefix } };
-      const own = sides(store, settings);
-      const [ours, theirs] = [randomUUID(), randomUUID()];
-      await own.client.run(`app.backend.store_result(${JSON.stringify(theirs)}, 1, "SUCCESS")`);
-      expect(await own.app.asyncResult(theirs).get(within)).toBe(1);
-      await storeIn(own.app, ours, "SUCCESS", 2);
-      expect(await own.client.run(`AsyncResult(${JSON.stringify(ours)}).get(timeout=20)`)).toBe(2);
-      expect(await store.raw(ours, prefix === "a" ? "a_" : prefix)).toBeDefined();
-      expect(await app.asyncResult(ours).state()).toBe("PENDING");
-      await Promise.all([own.app.close(), own.client[Symbol.asyncDispose]()]);
-    });
+    it.skipIf(kind.documents).each(["a", "a.b:"])(
+      "either side finds the other's results behind the prefix %j",
+      async (prefix) => {
+        const settings = { result_backend_transport_options: { global_keyprefix: prefix } };
+        const own = sides(store, settings);
+        const [ours, theirs] = [randomUUID(), randomUUID()];
+        await own.client.run(`app.backend.store_result(${JSON.stringify(theirs)}, 1, "SUCCESS")`);
+        expect(await own.app.asyncResult(theirs).get(within)).toBe(1);
+        await storeIn(own.app, ours, "SUCCESS", 2);
+        expect(await own.client.run(`AsyncResult(${JSON.stringify(ours)}).get(timeout=20)`)).toBe(2);
+        expect(await store.raw(ours, prefix === "a" ? "a_" : prefix)).toBeDefined();
+        expect(await app.asyncResult(ours).state()).toBe("PENDING");
+        await Promise.all([own.app.close(), own.client[Symbol.asyncDispose]()]);
+      },
+    );
 
     it.each(["msgpack", "yaml", "pickle"])("either side reads what the other writes by %s", async (serializer) => {
       const own = sides(store, { result_serializer: serializer, accept_content: [serializer] });

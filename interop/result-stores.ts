@@ -3,8 +3,10 @@ import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Binary } from "mongodb";
 import type { GivenSettings } from "../src/index.ts";
 import { memcachedProgram, startMemcached } from "../test/servers/memcached.ts";
+import { mongodbProgram, startMongodb } from "../test/servers/mongodb.ts";
 
 /** A place for results, as each language is told of it. */
 export interface ResultStore {
@@ -27,6 +29,8 @@ export interface ResultStoreKind {
   lacks: string | undefined;
   /** Whether Celery compresses what it stores there. */
   compression: boolean;
+  /** Records are documents: no keys that could have a prefix, no bytes that could be compared, of groups only ids. */
+  documents?: boolean;
   start(): Promise<ResultStore>;
 }
 
@@ -36,6 +40,13 @@ export function resultStoreKinds(): ResultStoreKind[] {
   return [
     { name: "a folder", lacks: undefined, compression: true, start: folderStore },
     { name: "memcached", lacks: memcached, compression: false, start: () => cacheStore(1) },
+    {
+      name: "MongoDB",
+      lacks: mongodbProgram() ? undefined : "MongoDB",
+      compression: true,
+      documents: true,
+      start: mongodbStore,
+    },
     { name: "three memcached", lacks: memcached, compression: false, start: () => cacheStore(3) },
   ];
 }
@@ -66,5 +77,23 @@ async function folderStore(): Promise<ResultStore> {
     backend: `file://${folder}`,
     raw: (taskId, prefix = "") => readFile(join(folder, `${prefix}celery-task-meta-${taskId}`)).catch(() => undefined),
     stop: async () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+async function mongodbStore(): Promise<ResultStore> {
+  const { MongoClient } = await import("mongodb");
+  const server = await startMongodb();
+  const client = new MongoClient(server.url);
+  const tasks = client.db("shop").collection<{ _id: string; result: Binary | string }>("celery_taskmeta");
+  return {
+    backend: `${server.url}/shop`,
+    async raw(taskId) {
+      const found = await tasks.findOne({ _id: taskId });
+      return found ? Buffer.from(typeof found.result === "string" ? found.result : found.result.buffer) : undefined;
+    },
+    async stop() {
+      await client.close();
+      await server.stop();
+    },
   };
 }

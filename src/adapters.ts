@@ -41,6 +41,9 @@ const mysqlBackend = inDatabase(async (options) =>
 const cacheBackend: BackendFactory = async (options) =>
   new (await import("./backends/cache/cache-backend.ts")).CacheBackend(options);
 
+const mongodbBackend: BackendFactory = async (options) =>
+  (await import("./backends/mongodb/mongodb-backend.ts")).MongodbBackend.open(options);
+
 const BROKERS: Readonly<Record<string, BrokerFactory>> = {
   redis: redisBroker,
   rediss: redisBroker,
@@ -66,6 +69,8 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   "cache+memcache": cacheBackend,
   "cache+pymemcache": cacheBackend,
   "cache+pylibmc": cacheBackend,
+  mongodb: mongodbBackend,
+  "mongodb+srv": mongodbBackend,
   "db+postgresql": inDatabase(
     async (options) => new (await import("./backends/database/postgres.ts")).PostgresDatabase(options),
   ),

@@ -308,7 +308,26 @@ export class Celery implements AsyncDisposable {
       replyTo: this.#replyTo,
       resultPersistent: settings.resultPersistent,
       replyQueueDurable: settings.compatibility === "5.7",
+      redis: {
+        host: settings.redisHost,
+        port: settings.redisPort,
+        db: settings.redisDb,
+        username: settings.redisUsername,
+        password: settings.redisPassword,
+        socketTimeout: settings.redisSocketTimeout,
+        socketConnectTimeout: settings.redisSocketConnectTimeout,
+        healthCheckInterval: settings.redisBackendHealthCheckInterval,
+        clientName: settings.redisClientName,
+      },
+      alwaysRetry: settings.resultBackendAlwaysRetry
+        ? {
+            maxRetries: settings.resultBackendMaxRetries,
+            baseSleepMs: settings.resultBackendBaseSleepBetweenRetriesMs,
+            maxSleepMs: settings.resultBackendMaxSleepBetweenRetriesMs,
+          }
+        : null,
       cacheOptions: settings.cacheBackendOptions,
+      mongodb: settings.mongodbBackendSettings ?? {},
       database: {
         tableNames: settings.databaseTableNames ?? {},
         tableSchemas: settings.databaseTableSchemas ?? {},

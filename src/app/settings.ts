@@ -53,12 +53,30 @@ export interface Settings {
   resultPersistent: boolean | null;
   resultCompression: string | null;
   resultChordJoinTimeout: number;
+  resultBackendAlwaysRetry: boolean;
+  /** null for ever. */
+  resultBackendMaxRetries: number | null;
+  resultBackendBaseSleepBetweenRetriesMs: number;
+  resultBackendMaxSleepBetweenRetriesMs: number;
+
   redisBackendUseSsl: boolean | Record<string, unknown> | null;
+  redisHost: string | null;
+  redisPort: number | null;
+  redisDb: number | null;
+  redisUsername: string | null;
+  redisPassword: string | null;
+  redisSocketTimeout: number | null;
+  redisSocketConnectTimeout: number | null;
+  redisBackendHealthCheckInterval: number | null;
+  redisClientName: string | null;
 
   /** What `resultBackend: "cache"` stands for: the URL of memcached, without `cache+`. */
   cacheBackend: string | null;
   /** pymemcache's options. */
   cacheBackendOptions: Record<string, unknown>;
+
+  /** Celery's words: host, port, database, collections, options of the driver. */
+  mongodbBackendSettings: Record<string, unknown> | null;
 
   /** What `resultBackend: "database"` stands for: SQLAlchemy's URL, without `db+`. */
   databaseUrl: string | null;
@@ -191,10 +209,26 @@ const schema = z.object({
   resultPersistent: z.boolean().nullable().default(null),
   resultCompression: z.string().nullable().default(null),
   resultChordJoinTimeout: seconds.default(3),
+  resultBackendAlwaysRetry: z.boolean().default(false),
+  resultBackendMaxRetries: whole.nullable().default(null),
+  resultBackendBaseSleepBetweenRetriesMs: whole.default(10),
+  resultBackendMaxSleepBetweenRetriesMs: whole.default(10_000),
+
   redisBackendUseSsl: z.union([z.boolean(), options]).nullable().default(null),
+  redisHost: z.string().nullable().default(null),
+  redisPort: z.int().min(1).max(65_535).nullable().default(null),
+  redisDb: whole.nullable().default(null),
+  redisUsername: z.string().nullable().default(null),
+  redisPassword: z.string().nullable().default(null),
+  redisSocketTimeout: seconds.nullable().default(120),
+  redisSocketConnectTimeout: seconds.nullable().default(null),
+  redisBackendHealthCheckInterval: seconds.nullable().default(null),
+  redisClientName: z.string().nullable().default(null),
 
   cacheBackend: z.string().nullable().default(null),
   cacheBackendOptions: options.default({}),
+
+  mongodbBackendSettings: options.nullable().default(null),
 
   databaseUrl: z.string().nullable().default(null),
   databaseEngineOptions: options.default({ pool_pre_ping: true, pool_recycle: 3600 }),

@@ -3,6 +3,7 @@ import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
 import type { Broker } from "../brokers/broker.ts";
 import type { Logger } from "../logger.ts";
+import type { AlwaysRetry } from "./retries.ts";
 
 /** What every backend is made from; taken from the settings by `adapters.ts`. */
 export interface BackendOptions {
@@ -26,8 +27,14 @@ export interface BackendOptions {
   resultPersistent: boolean | null;
   /** Whether the queue for results is durable: from Celery 5.7 on, and a fleet must agree. */
   replyQueueDurable: boolean;
+  /** The `redis_` settings: what the URL leaves open, and how long to wait. */
+  redis: RedisSettings;
+  /** `result_backend_always_retry` and what belongs to it; null when it is off. */
+  alwaysRetry: AlwaysRetry | null;
   /** For results in memcached: `cacheBackendOptions`, in the words of pymemcache. */
   cacheOptions: Readonly<Record<string, unknown>>;
+  /** For results in MongoDB: `mongodbBackendSettings`, Celery's words. */
+  mongodb: Readonly<Record<string, unknown>>;
   /** For results in a database. */
   database: DatabaseSettings;
   codec: ResultCodec;
@@ -39,6 +46,24 @@ export interface BackendOptions {
  * @throws ImproperlyConfigured when the URL or an option cannot be used
  */
 export type BackendFactory = (options: BackendOptions) => ResultBackend | Promise<ResultBackend>;
+
+/** The `redis_` settings; null for what is not given. Durations are seconds. */
+export interface RedisSettings {
+  readonly host: string | null;
+  readonly port: number | null;
+  /** For `redis` alone: a URL says its own database, or means 0. */
+  readonly db: number | null;
+  readonly username: string | null;
+  readonly password: string | null;
+  /** How long an answer may take before the connection counts as lost; null or 0 for ever. */
+  readonly socketTimeout: number | null;
+  /** How long connecting may take; `connectionTimeout` unless given. */
+  readonly socketConnectTimeout: number | null;
+  /** How often a connection is asked for a sign of life; null or 0 for never. */
+  readonly healthCheckInterval: number | null;
+  /** What `CLIENT LIST` shows. */
+  readonly clientName: string | null;
+}
 
 /** The `database_` settings, and what belongs to them. */
 export interface DatabaseSettings {
@@ -106,6 +131,10 @@ export interface ResultBackend extends AsyncDisposable {
   readonly persistent: boolean;
   /** Whether it uses the codec's `pack`: Celery's `supports_result_compression`. */
   readonly supportsResultCompression: boolean;
+  /**
+   * Whether `storeResult` waits out a backend that is away, by a policy of its own; otherwise whoever stores tries again.
+   */
+  readonly retriesStoring?: boolean;
   /** Joining of chords; undefined for a backend that leaves it to the task `celery.chord_unlock`. */
   readonly chords: ChordStore | undefined;
 

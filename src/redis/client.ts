@@ -9,6 +9,10 @@ export interface RedisClientOptions {
   connectTimeoutMs: number;
   /** What `CLIENT LIST` shows. */
   name: string;
+  /** Milliseconds that an answer may take before its command rejects; for ever unless given. */
+  commandTimeoutMs?: number;
+  /** Milliseconds between two questions for a sign of life; none unless given. */
+  healthCheckIntervalMs?: number;
   /** Called each time the connection is there, the first time included. */
   onReady?: (client: Redis) => void;
   /** Called when a connection that was there is lost. */
@@ -134,6 +138,7 @@ export class RedisClient {
       protocol: 2,
       connectionName: this.#options.name,
       connectTimeout: this.#options.connectTimeoutMs,
+      ...(this.#options.commandTimeoutMs && { commandTimeout: this.#options.commandTimeoutMs }),
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
@@ -162,7 +167,27 @@ export class RedisClient {
     this.#attempt = 0;
     this.#failures = [];
     this.#options.onReady?.(redis);
+    this.#checkHealth(redis);
     for (const waiter of this.#waiting) waiter.resolve(redis);
+  }
+
+  /** Asks again and again whether the other side is there. What hangs is noticed by the connection's own time limit. */
+  #checkHealth(redis: Redis): void {
+    const { healthCheckIntervalMs } = this.#options;
+    if (!healthCheckIntervalMs) return;
+    let answered = true;
+    const timer = setInterval(() => {
+      if (!answered) return this.reset(new Error(`no sign of life within ${healthCheckIntervalMs} ms`));
+      answered = false;
+      redis.ping().then(
+        () => {
+          answered = true;
+        },
+        // The connection broke: that has been noticed.
+        () => undefined,
+      );
+    }, healthCheckIntervalMs);
+    redis.once("end", () => clearInterval(timer));
   }
 
   #onEnd(redis: Redis): void {

@@ -15,6 +15,13 @@ export interface RedisAddress {
 export interface RedisUrlSettings {
   useSsl: boolean | Readonly<Record<string, unknown>>;
   transportOptions: Readonly<Record<string, unknown>>;
+  /** For what a URL leaves open. */
+  redis?: {
+    readonly host: string | null;
+    readonly port: number | null;
+    readonly username: string | null;
+    readonly password: string | null;
+  };
 }
 
 const EXAMPLES =
@@ -49,10 +56,10 @@ function singleAddress(url: string, settings: RedisUrlSettings): RedisAddress {
     url: maskedUrl(url),
     db,
     options: {
-      host: decodeURIComponent(parsed.hostname.replace(/^\[|\]$/g, "")) || "127.0.0.1",
-      port: Number(parsed.port || 6379),
+      host: decodeURIComponent(parsed.hostname.replace(/^\[|\]$/g, "")) || settings.redis?.host || "127.0.0.1",
+      port: Number(parsed.port || settings.redis?.port || 6379),
       db,
-      ...credentials(parsed),
+      ...credentials(parsed, settings),
       ...(useTls && { tls: tls(query, settings) }),
     },
   };
@@ -66,7 +73,7 @@ function socketAddress(url: string, settings: RedisUrlSettings): RedisAddress {
   return {
     url: maskedUrl(url),
     db,
-    options: { path: decodeURIComponent(parsed.pathname), db, ...credentials(parsed), ...useTls },
+    options: { path: decodeURIComponent(parsed.pathname), db, ...credentials(parsed, settings), ...useTls },
   };
 }
 
@@ -89,7 +96,7 @@ function sentinelAddress(urls: readonly string[], settings: RedisUrlSettings): R
       sentinels: parsed.map((url) => ({ host: url.hostname || "127.0.0.1", port: Number(url.port || 26379) })),
       name,
       db,
-      ...credentials(parsed[0] as URL),
+      ...credentials(parsed[0] as URL, settings),
       ...(typeof kwargs.password === "string" && { sentinelPassword: kwargs.password }),
       ...(typeof kwargs.username === "string" && { sentinelUsername: kwargs.username }),
       ...(kwargs.ssl === true && { enableTLSForSentinelMode: true, sentinelTLS: tlsOptions(kwargs) }),
@@ -103,11 +110,10 @@ function tls(query: Record<string, string>, { useSsl }: RedisUrlSettings): Retur
   return tlsOptions({ ...(typeof useSsl === "object" ? useSsl : {}), ...query });
 }
 
-function credentials(url: URL): Pick<RedisOptions, "username" | "password"> {
-  return {
-    ...(url.username && { username: decodeURIComponent(url.username) }),
-    ...(url.password && { password: decodeURIComponent(url.password) }),
-  };
+function credentials(url: URL, { redis }: RedisUrlSettings): Pick<RedisOptions, "username" | "password"> {
+  const username = decodeURIComponent(url.username) || redis?.username;
+  const password = decodeURIComponent(url.password) || redis?.password;
+  return { ...(username && { username }), ...(password && { password }) };
 }
 
 function databaseNumber(text: string | undefined, url: string): number {

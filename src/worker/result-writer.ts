@@ -108,10 +108,11 @@ export class ResultWriter {
 
   async #persistently(what: string, store: (backend: ResultBackend) => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
+      const backend = await this.#context.backend();
       try {
-        return await store(await this.#context.backend());
+        return await store(backend);
       } catch (error) {
-        if (!(error instanceof OperationalError) || attempt === STORE_ATTEMPTS) throw error;
+        if (!(error instanceof OperationalError) || backend.retriesStoring || attempt === STORE_ATTEMPTS) throw error;
         this.#context.log.error({ err: error }, `Could not store the ${what}, trying again: ${error.message}`);
         await new Promise((resolve) => setTimeout(resolve, STORE_PAUSE_MS));
       }

@@ -61,6 +61,7 @@ const IMPORTS: readonly Breach[] = [
   ["ioredis-stays-in-its-adapters", "src/worker/breach-redis.ts", `export type { Redis } from "ioredis";`],
   ["databases-stay-in-their-adapter", "src/backends/redis/breach-pg.ts", `export { Client } from "pg";`],
   ["databases-stay-in-their-adapter", "src/app/breach-mysql.ts", `export type { Pool } from "mysql2/promise";`],
+  ["mongodb-stays-in-its-adapter", "src/backends/redis/breach-mongo.ts", `export type { Db } from "mongodb";`],
   [
     "optional-packages-load-when-asked-for",
     "src/backends/database/breach-mysql.ts",

@@ -1,11 +1,11 @@
 import type { Pool, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { asBuffer } from "../../buffer.ts";
 import type { BackendOptions } from "../backend.ts";
+import { optionalDriver } from "../optional-driver.ts";
 import { type Database, type ErrorKind, type SqlResult, type SqlValue, STATEMENT_MS } from "./database.ts";
 import { engineOptions } from "./engine-options.ts";
 import { MYSQL } from "./mysql-dialect.ts";
 import { mysqlOptions } from "./mysql-options.ts";
-import { optionalDriver } from "./optional-driver.ts";
 
 /** Deadlocks, lock waits, too many connections, shutting down. */
 const AGAIN = new Set([1040, 1053, 1205, 1213, 1927, 3024]);

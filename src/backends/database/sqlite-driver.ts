@@ -1,4 +1,4 @@
-import { optionalDriver } from "./optional-driver.ts";
+import { optionalDriver } from "../optional-driver.ts";
 
 /** A statement, as both drivers have it. */
 export interface SqliteStatement {

@@ -9,6 +9,7 @@ import { asBuffer } from "../../buffer.ts";
 import { RedisClient } from "../../redis/client.ts";
 import { redisAddresses } from "../../redis/url.ts";
 import type { BackendOptions, ResultBackend } from "../backend.ts";
+import { Retries, storePolicy } from "../retries.ts";
 import { RedisChords } from "./chords.ts";
 import { type ScriptedRedis, withScripts } from "./scripts.ts";
 import { ResultSubscription } from "./subscription.ts";
@@ -17,10 +18,13 @@ import { ResultSubscription } from "./subscription.ts";
 export class RedisBackend implements ResultBackend {
   readonly persistent = true;
   readonly supportsResultCompression = true;
+  readonly retriesStoring = true;
   readonly chords: RedisChords;
   readonly #options: BackendOptions;
   readonly #keys: ResultKeys;
   readonly #client: RedisClient;
+  readonly #connectTimeoutMs: number;
+  readonly #retries: Retries;
   readonly #subscription: ResultSubscription;
   #scripted: ScriptedRedis | undefined;
   #closed = false;
@@ -30,12 +34,21 @@ export class RedisBackend implements ResultBackend {
     this.#options = options;
     const { transportOptions } = options;
     this.#keys = resultKeys(String(transportOptions.global_keyprefix ?? ""));
+    const { redis } = options;
+    this.#retries = new Retries(storePolicy(transportOptions.retry_policy), options.alwaysRetry, options.log);
+    const url = /^redis$/i.test(options.url) ? `redis:///${redis.db ?? 0}` : options.url;
+    this.#connectTimeoutMs = (redis.socketConnectTimeout || options.connectionTimeout) * 1000;
     const client = {
-      addresses: redisAddresses(options.url.split(";"), options),
-      connectTimeoutMs: options.connectionTimeout * 1000,
-      name: options.clientName,
+      addresses: redisAddresses(url.split(";"), options),
+      connectTimeoutMs: this.#connectTimeoutMs,
+      name: redis.clientName ?? options.clientName,
+      ...(redis.healthCheckInterval && { healthCheckIntervalMs: redis.healthCheckInterval * 1000 }),
     };
-    this.#client = new RedisClient({ ...client, onReady: (redis) => this.#onReady(redis) });
+    this.#client = new RedisClient({
+      ...client,
+      ...(redis.socketTimeout && { commandTimeoutMs: redis.socketTimeout * 1000 }),
+      onReady: (ready) => this.#onReady(ready),
+    });
     const prefix = this.#keys.task("").length;
     this.#subscription = new ResultSubscription(
       {
@@ -45,7 +58,7 @@ export class RedisBackend implements ResultBackend {
         read: (text, taskId) => this.#read(text, taskId),
         readAll: (taskIds) => this.#readAll(taskIds),
       },
-      { ...client, name: `${options.clientName}:subscriber` },
+      { ...client, name: `${client.name}:subscriber` },
     );
     const chordExpires = Math.trunc(options.chordExpires ?? options.expires ?? 0);
     this.chords = new RedisChords({
@@ -69,17 +82,21 @@ export class RedisBackend implements ResultBackend {
     const { expires, failureExpires } = this.#options;
     const keep = Math.trunc((meta.status === "FAILURE" ? (failureExpires ?? expires) : expires) ?? 0);
     const key = this.#keys.task(meta.task_id);
-    const redis = await this.#whenReady();
-    await this.#attempt(async () => {
-      const stored = await redis.celeriacStoreBuffer(key, record, keep, "0");
-      if (!Buffer.isBuffer(stored)) return;
-      if ((await this.#status(stored, meta.task_id)) !== "SUCCESS")
-        await redis.celeriacStoreBuffer(key, record, keep, "1");
+    await this.#retries.storing(`store the result of ${meta.task_id}`, async () => {
+      const redis = await this.#whenReady();
+      await this.#attempt(() => this.#store(redis, meta.task_id, key, record, keep));
     });
   }
 
+  /** Asks the script to store, and once more where only we can tell that what is there is no SUCCESS. */
+  async #store(redis: ScriptedRedis, taskId: string, key: string, record: Buffer, keep: number): Promise<void> {
+    const stored = await redis.celeriacStoreBuffer(key, record, keep, "0");
+    if (!Buffer.isBuffer(stored)) return;
+    if ((await this.#status(stored, taskId)) !== "SUCCESS") await redis.celeriacStoreBuffer(key, record, keep, "1");
+  }
+
   async getTaskMeta(taskId: string): Promise<TaskMeta> {
-    const [meta] = await this.#readAll([taskId]);
+    const [meta] = await this.#retries.any(`read the result of ${taskId}`, () => this.#readAll([taskId]));
     if (meta instanceof Error) throw meta;
     return meta ?? pendingMeta(taskId);
   }
@@ -90,39 +107,42 @@ export class RedisBackend implements ResultBackend {
   }
 
   async forget(taskId: string): Promise<void> {
-    const redis = await this.#whenReady();
-    await this.#attempt(() => redis.del(this.#keys.task(taskId)));
+    await this.#retries.any(`forget the result of ${taskId}`, () => this.#delete(this.#keys.task(taskId)));
   }
 
   async saveGroup(group: ResultNode): Promise<void> {
-    const redis = await this.#whenReady();
     const key = this.#keys.group(group.id);
     const record = asBuffer(await this.#options.codec.pack({ result: asTuple(group) }));
     const keep = Math.trunc(this.#options.expires ?? 0);
-    await this.#attempt(async () => {
-      const pipeline = redis.multi();
-      if (keep > 0) pipeline.setex(key, keep, record);
-      else pipeline.set(key, record);
-      for (const [error] of (await pipeline.publish(key, record).exec()) ?? []) if (error) throw error;
+    await this.#retries.storing(`save the group ${group.id}`, async () => {
+      const redis = await this.#whenReady();
+      await this.#attempt(async () => {
+        const pipeline = redis.multi();
+        if (keep > 0) pipeline.setex(key, keep, record);
+        else pipeline.set(key, record);
+        for (const [error] of (await pipeline.publish(key, record).exec()) ?? []) if (error) throw error;
+      });
     });
   }
 
   async restoreGroup(groupId: string): Promise<ResultNode | null> {
-    const redis = await this.#whenReady();
-    const record = await this.#attempt(() => redis.getBuffer(this.#keys.group(groupId)));
+    const record = await this.#retries.any(`restore the group ${groupId}`, async () => {
+      const redis = await this.#whenReady();
+      return this.#attempt(() => redis.getBuffer(this.#keys.group(groupId)));
+    });
     if (!record) return null;
     const value = this.#options.codec.decode(await this.#options.codec.unpack(record));
     return isMapping(value) ? fromTuple(value.result) : null;
   }
 
   async deleteGroup(groupId: string): Promise<void> {
-    const redis = await this.#whenReady();
-    await this.#attempt(() => redis.del(this.#keys.group(groupId)));
+    await this.#retries.any(`delete the group ${groupId}`, () => this.#delete(this.#keys.group(groupId)));
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#retries.close();
     await this.#subscription.close(new OperationalError("the result backend was closed before the result came"));
     await this.#client.close();
   }
@@ -131,12 +151,17 @@ export class RedisBackend implements ResultBackend {
     await this.close();
   }
 
+  async #delete(key: string): Promise<void> {
+    const redis = await this.#whenReady();
+    await this.#attempt(() => redis.del(key));
+  }
+
   #onReady(redis: Redis): void {
     this.#scripted = withScripts(redis);
   }
 
   async #whenReady(): Promise<ScriptedRedis> {
-    if (!this.#client.ready) await this.#client.whenReady(this.#options.connectionTimeout * 1000);
+    if (!this.#client.ready) await this.#client.whenReady(this.#connectTimeoutMs);
     return this.#scripted as ScriptedRedis;
   }
 
@@ -145,6 +170,8 @@ export class RedisBackend implements ResultBackend {
       return await command();
     } catch (error) {
       if (error instanceof OperationalError) throw error;
+      // What comes later on this connection is not to be waited for either.
+      if ((error as Error).message === "Command timed out") this.#client.reset(error as Error);
       throw new OperationalError(`${this.url}: ${(error as Error).message}`, { cause: error });
     }
   }

@@ -80,14 +80,16 @@ export class ResultSubscription {
   async #subscribe(taskIds: string[]): Promise<void> {
     this.#used = true;
     this.#joining.clear();
+    let joined = false;
     try {
       const redis = this.#client.ready ? this.#client.redis : await this.#client.whenReady(this.#timeoutMs);
       for (const taskId of taskIds) this.#joined.add(taskId);
+      joined = true;
       await redis.subscribe(...taskIds.map(this.#context.key));
       await this.#tellCurrent(taskIds);
     } catch (error) {
-      // While the connection is down its return takes care of them; when it never came up, nobody will.
-      if (!this.#client.ready) for (const taskId of taskIds) this.#waiters.fail(taskId, error as Error);
+      // When the connection broke meanwhile, its return takes care of them; when it never came up, nobody will.
+      if (!joined) for (const taskId of taskIds) this.#waiters.fail(taskId, error as Error);
     }
   }
 

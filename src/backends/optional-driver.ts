@@ -1,4 +1,4 @@
-import { ImproperlyConfigured } from "../../app/errors.ts";
+import { ImproperlyConfigured } from "../app/errors.ts";
 
 /**
  * A driver that applications install themselves.
