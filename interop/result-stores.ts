@@ -3,10 +3,14 @@ import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CreateBucketCommand, GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import type { Binary } from "mongodb";
+import { inject } from "vitest";
+import { S3Backend } from "../examples/s3-backend/s3-backend.ts";
 import type { GivenSettings } from "../src/index.ts";
 import { memcachedProgram, startMemcached } from "../test/servers/memcached.ts";
 import { mongodbProgram, startMongodb } from "../test/servers/mongodb.ts";
+import { startS3 } from "../test/servers/s3.ts";
 
 /** A place for results, as each language is told of it. */
 export interface ResultStore {
@@ -47,6 +51,7 @@ export function resultStoreKinds(): ResultStoreKind[] {
       documents: true,
       start: mongodbStore,
     },
+    { name: "S3, by the example", lacks: undefined, compression: false, start: s3Store },
     { name: "three memcached", lacks: memcached, compression: false, start: () => cacheStore(3) },
   ];
 }
@@ -93,6 +98,37 @@ async function mongodbStore(): Promise<ResultStore> {
     },
     async stop() {
       await client.close();
+      await server.stop();
+    },
+  };
+}
+
+async function s3Store(): Promise<ResultStore> {
+  const server = await startS3(inject("python"));
+  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+  const config = { endpoint: server.url, region: "us-east-1", credentials, forcePathStyle: true };
+  const client = new S3Client(config);
+  await client.send(new CreateBucketCommand({ Bucket: "results" }));
+  return {
+    backend: "s3://results/base/",
+    pythonBackend: "s3",
+    settings: {
+      s3_bucket: "results",
+      s3_base_path: "base/",
+      s3_endpoint_url: server.url,
+      s3_region: "us-east-1",
+      s3_access_key_id: "test",
+      s3_secret_access_key: "test",
+    },
+    own: { overrideBackends: { s3: (options) => new S3Backend(options, config) } },
+    async raw(taskId, prefix = "") {
+      const key = { Bucket: "results", Key: `base/${prefix}celery-task-meta-${taskId}` };
+      const found = await client.send(new GetObjectCommand(key)).catch(() => undefined);
+      const bytes = await found?.Body?.transformToByteArray();
+      return bytes && Buffer.from(bytes);
+    },
+    async stop() {
+      client.destroy();
       await server.stop();
     },
   };
