@@ -109,7 +109,9 @@ export class Celery implements AsyncDisposable {
     this.#producer = new Producer({
       settings,
       serializers: this.serializers,
+      queues: this.queues,
       router,
+      log: this.#log,
       origin: anonNodename(),
       replyTo: this.#replyTo,
       broker: () => this.broker(),

@@ -22,7 +22,6 @@ export const SETTINGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "brokerChannelErrorRetry",
   "brokerHeartbeatCheckrate",
   "brokerHost",
-  "brokerNativeDelayedDeliveryQueueType",
   "brokerPassword",
   "brokerPoolAcquireTimeout",
   "brokerPoolLimit",

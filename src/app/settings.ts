@@ -37,6 +37,8 @@ export interface Settings {
   brokerUseSsl: boolean | Record<string, unknown>;
   brokerFailoverStrategy: "round-robin" | "shuffle";
   brokerLoginMethod: string | null;
+  /** What RabbitMQ keeps tasks in until their time, once a queue is a quorum queue. */
+  brokerNativeDelayedDeliveryQueueType: "classic" | "quorum";
 
   resultBackend: string | null;
   resultBackendTransportOptions: Record<string, unknown>;
@@ -165,6 +167,7 @@ const schema = z.object({
   brokerUseSsl: z.union([z.boolean(), options]).default(false),
   brokerFailoverStrategy: z.enum(["round-robin", "shuffle"]).default("round-robin"),
   brokerLoginMethod: z.string().nullable().default(null),
+  brokerNativeDelayedDeliveryQueueType: queueType.default("quorum"),
 
   resultBackend: z.string().nullable().default(null),
   resultBackendTransportOptions: options.default({}),

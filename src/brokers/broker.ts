@@ -1,4 +1,5 @@
 import type { Message } from "../../protocol/message/message.ts";
+import type { DelayedDelivery } from "../../protocol/transport/delayed-delivery.ts";
 import type { Exchange, Queue, Route } from "../../protocol/transport/entities.ts";
 import type { Logger } from "../logger.ts";
 
@@ -50,6 +51,13 @@ export interface Broker extends AsyncDisposable {
    * @throws OperationalError when the connection is lost meanwhile
    */
   declare(queue: Queue): Promise<void>;
+
+  /**
+   * Declares what keeps messages until their time, and lets queues have what comes out of it, once for each connection.
+   * On RabbitMQ alone. Mirrors `celery/worker/consumer/delayed_delivery.py`.
+   * @throws OperationalError when the connection is lost meanwhile, or the broker refuses
+   */
+  declareDelayedDelivery?(chain: DelayedDelivery, queues: readonly Queue[]): Promise<void>;
 
   /** Declares an exchange, once for each connection. */
   declareExchange(exchange: Exchange): Promise<void>;

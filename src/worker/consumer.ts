@@ -88,7 +88,8 @@ export class TaskConsumer {
       this.#prefetchScheduled = false;
       // Tasks that wait for their time must not keep those from coming that can run now.
       const base = this.prefetch;
-      this.#consumer?.setPrefetch(base === 0 ? 0 : base + this.#eta.size);
+      const most = this.#options.context.settings.workerEtaTaskLimit ?? Number.POSITIVE_INFINITY;
+      this.#consumer?.setPrefetch(base === 0 ? 0 : Math.min(base + this.#eta.size, Math.max(base, most)));
     });
   }
 

@@ -2,8 +2,7 @@ import { InvalidTaskError } from "../../protocol/errors.ts";
 import type { TaskBody } from "../../protocol/message/embed.ts";
 import { PROTOCOL_HEADERS, type TaskHeaders } from "../../protocol/message/headers.ts";
 import { replyAddress } from "../../protocol/message/message.ts";
-import { DateTime } from "../../protocol/python/datetime.ts";
-import { zoneOffset } from "../../protocol/python/timezone.ts";
+import { momentIn } from "../../protocol/python/timezone.ts";
 import type { TaskDefinition } from "../app/task.ts";
 import type { TaskRequest } from "../app/task-request.ts";
 import type { Delivery } from "../brokers/broker.ts";
@@ -153,9 +152,7 @@ export class Request {
 function time(header: string, text: string | null, timeZone: string): number | null {
   if (text === null) return null;
   try {
-    const moment = new DateTime(text);
-    const offset = moment.naive && timeZone !== "UTC" ? zoneOffset(moment, timeZone).minutes : 0;
-    return moment.getTime() - offset * 60_000;
+    return momentIn(text, timeZone);
   } catch (cause) {
     throw new InvalidTaskError(`invalid ${header} value ${JSON.stringify(text)}: not an ISO 8601 time`, { cause });
   }

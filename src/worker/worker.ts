@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { delayedDelivery, hasQuorumQueue } from "../../protocol/transport/delayed-delivery.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { createPool } from "../adapters.ts";
 import { ImproperlyConfigured, OperationalError, TaskRevokedError, Terminated } from "../app/errors.ts";
@@ -167,6 +168,7 @@ export class Worker {
     this.#consumer = consumer;
     if (settings.workerEnableRemoteControl) await this.#startPidbox(broker);
     await consumer.start(this.#queues);
+    await this.#declareDelayedDelivery(broker);
     this.#startedAt = Date.now() / 1000;
     if (!this.#options.withoutHeartbeat) {
       this.#heartbeat = new Heartbeat(events, this.state, this.#options.heartbeatInterval);
@@ -201,6 +203,18 @@ export class Worker {
         resolve();
       });
     });
+  }
+
+  /** One quorum queue has RabbitMQ keep every task until its time. */
+  async #declareDelayedDelivery(broker: Broker): Promise<void> {
+    const { settings, queues, log } = this.#context;
+    const all = queues.all();
+    if (!broker.declareDelayedDelivery || !hasQuorumQueue(all)) return;
+    try {
+      await broker.declareDelayedDelivery(delayedDelivery(settings.brokerNativeDelayedDeliveryQueueType), all);
+    } catch (error) {
+      log.warn({ err: error }, `Native delayed delivery is not available: ${(error as Error).message}`);
+    }
   }
 
   async #startPidbox(broker: Broker): Promise<void> {

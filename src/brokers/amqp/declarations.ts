@@ -1,5 +1,6 @@
 import type { Channel, ChannelModel } from "amqplib";
 import { canDeclare, queueBindings, queueDeclaration, readInequivalence } from "../../../protocol/transport/amqp.ts";
+import type { ExchangeBinding } from "../../../protocol/transport/delayed-delivery.ts";
 import type { Exchange, Queue } from "../../../protocol/transport/entities.ts";
 import { isQuorumQueue } from "../../../protocol/transport/entities.ts";
 import { OperationalError } from "../../app/errors.ts";
@@ -51,6 +52,22 @@ export class Declarations {
   declareExchange(exchange: Exchange): Promise<void> {
     if (!canDeclare(exchange)) return Promise.resolve();
     return this.#once(`exchange ${exchange.name}`, () => this.#declareExchange(exchange));
+  }
+
+  /** Feeds one exchange from another; both are there. */
+  bindExchange({ source, destination, routingKey }: ExchangeBinding): Promise<void> {
+    const what = `binding of exchange ${destination} to ${source} by ${routingKey}`;
+    return this.#once(what, async () => {
+      await this.run(what, (channel) => channel.bindExchange(destination, source, routingKey));
+    });
+  }
+
+  /** Binds a queue by one key more; it and the exchange are there. */
+  bindQueue(queue: string, exchange: string, routingKey: string): Promise<void> {
+    const what = `binding of queue ${queue} to ${exchange} by ${routingKey}`;
+    return this.#once(what, async () => {
+      await this.run(what, (channel) => channel.bindQueue(queue, exchange, routingKey));
+    });
   }
 
   /** A queue that is gone is declared again when it is needed next. */
