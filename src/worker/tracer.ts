@@ -172,7 +172,7 @@ export class Tracer {
     } catch (error) {
       // A callback that cannot be sent fails the task, or whoever waits for the result would wait for ever.
       if (sent && !(error instanceof EncodeError) && !(error instanceof InvalidTaskError)) throw error;
-      return this.#failed(trace, error);
+      return this.#unsent(trace, error);
     }
     if (request.definition.acksLate) request.acknowledge();
     const runtime = (performance.now() - started) / 1000;
@@ -220,7 +220,7 @@ export class Tracer {
     try {
       await this.#context.sendTask(request.task, call.args, call.kwargs, call.options);
     } catch (error) {
-      return this.#failed(trace, error);
+      return this.#unsent(trace, error);
     }
     const recorded = retry.exc === null ? null : this.#results.record(retry.exc);
     if (request.storesErrors) {
@@ -234,12 +234,23 @@ export class Tracer {
     this.#log(request, "info", `retry: ${retry.message}`);
   }
 
+  /**
+   * What follows a task could not be sent. Where the broker is to blame, the message goes back to it, to run again when
+   * the broker is there: nothing is wrong with the task. One that was acknowledged fails, or nobody would hear of it.
+   */
+  async #unsent(trace: Trace, error: unknown): Promise<void> {
+    const { request } = trace;
+    if (!(error instanceof OperationalError) || !request.definition.acksLate) return this.#failed(trace, error);
+    request.reject(true);
+    this.#log(request, "error", `goes back to its queue: what follows it could not be sent: ${error.message}`);
+  }
+
   async #replaced(trace: Trace, signature: ReturnType<typeof readSignature>): Promise<void> {
     const { request } = trace;
     try {
       await replaceTask(this.#context, request, (await this.#followed(trace)).embed, signature);
     } catch (error) {
-      return this.#failed(trace, error);
+      return this.#unsent(trace, error);
     }
     if (request.definition.acksLate) request.acknowledge();
     this.#log(request, "info", `replaced by ${signature.task}`);
