@@ -208,6 +208,7 @@ export class Worker {
     this.#pidbox = new Pidbox({
       panel: {
         hostname: this.hostname,
+        settings,
         state: this.state,
         clock: this.#context.clock,
         log,
