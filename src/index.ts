@@ -1,3 +1,4 @@
+export type { Compatibility } from "../protocol/compatibility.ts";
 export { FrozenSet, OrderedDict, Tuple, tuple } from "../protocol/python/collections.ts";
 export { DateTime, PlainDate, PlainTime } from "../protocol/python/datetime.ts";
 export { Decimal } from "../protocol/python/decimal.ts";
@@ -41,7 +42,7 @@ export type { QueueSetting } from "./app/queues.ts";
 export { AsyncResult, type GetOptions, GroupResult } from "./app/result.ts";
 export type { RouteFunction, RouteSetting } from "./app/router.ts";
 export type { SendOptions } from "./app/send-options.ts";
-export type { Compatibility, RetryPolicy, Settings } from "./app/settings.ts";
+export type { RetryPolicy, Settings } from "./app/settings.ts";
 export { Signature } from "./app/signature.ts";
 export type { RetryOptions, Self, Task, TaskOptions } from "./app/task.ts";
 export type { DeliveryInfo, TaskRequest as Request } from "./app/task-request.ts";

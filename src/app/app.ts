@@ -2,8 +2,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { input as ZodInput, ZodObject, output as ZodOutput } from "zod";
 import { signature } from "../../protocol/canvas/signature.ts";
-import { isoFormatIn } from "../../protocol/python/timezone.ts";
-import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
+import { writes } from "../../protocol/compatibility.ts";
+import { dateDone } from "../../protocol/result/date-done.ts";
+import { type SerializerRegistry, serializersOf } from "../../protocol/serialization/registry.ts";
 import { customSerializer, type Payload, type Serializer } from "../../protocol/serialization/serializer.ts";
 import { createBackend, createBroker } from "../adapters.ts";
 import type { ResultBackend } from "../backends/backend.ts";
@@ -66,7 +67,7 @@ export class Celery implements AsyncDisposable {
   readonly settings: Settings;
   readonly control: Control;
   /** The serializers by name; `register` adds one's own. */
-  readonly serializers = new SerializerRegistry();
+  readonly serializers: SerializerRegistry;
   readonly clock = new LamportClock();
   readonly queues: Queues;
   readonly #log: Logger;
@@ -96,6 +97,7 @@ export class Celery implements AsyncDisposable {
       ...(backend !== undefined && { resultBackend: backend }),
     });
     this.settings = settings;
+    this.serializers = serializersOf(settings.compatibility);
     this.#log = log ?? SILENT;
     if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
     this.queues = new Queues(settings);
@@ -124,6 +126,7 @@ export class Celery implements AsyncDisposable {
       replyTo: this.#replyTo,
       errbacksOnChordHeader: settings.taskAllowErrorCbOnChordHeader,
       useLink: settings.taskProtocol === 1,
+      compatibility: settings.compatibility,
       sendTask: (taskName, args, kwargs, options) => this.#sendRegistered(taskName, args, kwargs, options),
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
@@ -290,6 +293,7 @@ export class Celery implements AsyncDisposable {
       connectionTimeout: settings.brokerConnectionTimeout,
       heartbeat: settings.brokerHeartbeat,
       failoverStrategy: settings.brokerFailoverStrategy,
+      bindingDeadlines: writes(settings.compatibility, "bindingDeadlines"),
       clientName: `celeriac:${clientName}`,
       log: this.#log,
     });
@@ -309,14 +313,15 @@ export class Celery implements AsyncDisposable {
       broker: () => this.#connectedBroker(),
       replyTo: this.#replyTo,
       resultPersistent: settings.resultPersistent,
-      replyQueueDurable: settings.compatibility === "5.7",
+      replyQueueDurable: writes(settings.compatibility, "durableReplyQueue"),
+      chordClaims: writes(settings.compatibility, "chordClaims"),
       database: {
         tableNames: settings.databaseTableNames ?? {},
         tableSchemas: settings.databaseTableSchemas ?? {},
         createTablesAtSetup: settings.databaseCreateTablesAtSetup,
         engineOptions: settings.databaseEngineOptions,
         shortLivedSessions: settings.databaseShortLivedSessions,
-        pickled: settings.compatibility !== "5.7",
+        pickled: !writes(settings.compatibility, "serializedRows"),
       },
       codec: resultCodec(this.serializers, this.settings),
       log: this.#log,
@@ -366,6 +371,7 @@ export class Celery implements AsyncDisposable {
       hostname,
       exchange: this.settings.eventExchange,
       serializer: this.settings.eventSerializer,
+      wholeUtcoffset: !writes(this.settings.compatibility, "floatUtcoffset"),
       bufferGroups,
       publishTimeoutMs: this.settings.taskPublishTimeoutMs,
       log: this.#log,
@@ -400,7 +406,7 @@ export class Celery implements AsyncDisposable {
       dispatcher: (hostname, bufferGroups) => this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
       runAs: (running, run) => this.#running.run(running, run),
-      isoNow: () => isoFormatIn(new Date(), settings.timezone ?? "UTC"),
+      isoNow: () => dateDone(new Date(), settings),
     };
   }
 }

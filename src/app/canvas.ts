@@ -11,6 +11,7 @@ import {
   type SignatureData,
   tasksOf,
 } from "../../protocol/canvas/signature.ts";
+import { type Compatibility, writes } from "../../protocol/compatibility.ts";
 import { asTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import { ImproperlyConfigured } from "./errors.ts";
@@ -28,6 +29,8 @@ export interface CanvasContext {
   readonly errbacksOnChordHeader: boolean;
   /** Protocol 1: chains are made of callbacks. */
   readonly useLink: boolean;
+  /** How chords are written. */
+  readonly compatibility: Compatibility;
   /** Sends one task, with the options and the checks of a registered one. */
   readonly sendTask: SendTask;
   backend(): Promise<ResultBackend>;
@@ -203,8 +206,11 @@ export class CanvasSender implements Canvas {
     const groupId = header.options.task_id as string;
     const rootId = body.options.root_id as string | null;
     const bodyId = (task_id ?? ownTaskId ?? randomUUID()) as string;
-    const bodyResult = freeze(body, { taskId: bodyId, groupId, rootId }, this.#freezing);
+    // Before 5.6 the body knew nothing of its header's group.
+    const bodyGroup = writes(this.#context.compatibility, "chordBodyGroupId") ? { groupId } : {};
+    const bodyResult = freeze(body, { taskId: bodyId, ...bodyGroup, rootId }, this.#freezing);
     stripHeaderBodies(body);
+    if (!writes(this.#context.compatibility, "chordSizeKey")) body.chord_size = chordSize(header);
     const headerResult = freezeGroup(header, { groupId, chord: body, rootId }, this.#freezing);
     if (tasksOf(header).length > 0) {
       await this.#startChord(headerResult);

@@ -1,3 +1,4 @@
+import { writes } from "../../protocol/compatibility.ts";
 import { readCompressedPayload, writeCompressedPayload } from "../../protocol/result/compressed.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { ResultCodec } from "../backends/backend.ts";
@@ -40,7 +41,7 @@ export function resultCodec(serializers: SerializerRegistry, settings: Settings)
 
 function checkCompression({ resultCompression, compatibility }: Settings): void {
   if (!resultCompression) return;
-  if (compatibility !== "5.7") {
+  if (!writes(compatibility, "resultCompression")) {
     throw new ImproperlyConfigured(
       `Setting resultCompression: only Celery 5.7 reads compressed results, and compatibility is ${compatibility}`,
     );

@@ -1,3 +1,4 @@
+import { writes } from "../../protocol/compatibility.ts";
 import type { MessageProperties } from "../../protocol/message/message.ts";
 import type { TaskOptions } from "../../protocol/message/task-options.ts";
 import { DateTime, parseIsoTime } from "../../protocol/python/datetime.ts";
@@ -81,7 +82,7 @@ export function sendPlan(options: RoutedOptions, settings: Settings, { origin, r
       eta: moment(options.eta),
       expires: typeof options.expires === "number" ? options.expires : moment(options.expires),
       groupId: text(options.group_id),
-      groupIndex: number(options.group_index),
+      groupIndex: groupIndex(options, settings),
       retries: number(options.retries) ?? 0,
       chord: options.chord ?? null,
       callbacks: list(options.link),
@@ -108,7 +109,7 @@ export function sendPlan(options: RoutedOptions, settings: Settings, { origin, r
     deliveryMode: deliveryMode(
       options.delivery_mode ?? queue.exchange.deliveryMode ?? settings.taskDefaultDeliveryMode,
     ),
-    expires: options.expires ?? null,
+    expires: expirationOf(options.expires, settings),
     priority: "priority" in options ? number(options.priority) : undefined,
     publishing: publishPolicy(options, settings),
   };
@@ -167,6 +168,16 @@ function othersOf(options: RoutedOptions): Record<string, unknown> | null {
 function stampsOf(options: RoutedOptions): Record<string, unknown> {
   const stamped = Array.isArray(options.stamped_headers) ? options.stamped_headers : [];
   return Object.fromEntries(stamped.map((name: string) => [name, options[name]]));
+}
+
+/** Before 5.3 only the parts of chords were told their place. */
+function groupIndex({ chord, group_index: index }: RoutedOptions, { compatibility }: Settings): number | null {
+  return chord || writes(compatibility, "groupIndexOfGroups") ? number(index) : null;
+}
+
+/** Celery 5.0 tells the workers alone when a message expires, not the broker. */
+function expirationOf(expires: unknown, { compatibility }: Settings): unknown {
+  return writes(compatibility, "expirationProperty") ? (expires ?? null) : null;
 }
 
 /** Milliseconds from now as text; "0" when it is too late already. */

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import leven from "leven";
 import { z } from "zod";
+import { COMPATIBILITIES, type Compatibility } from "../../protocol/compatibility.ts";
 import { INFLATED_SIZE_LIMIT } from "../compression/compression.ts";
 import { maskedUrl } from "../masked-url.ts";
 import { ImproperlyConfigured } from "./errors.ts";
@@ -16,9 +17,6 @@ export interface RetryPolicy {
   interval_step: number;
   interval_max: number;
 }
-
-/** The oldest Celery in the fleet, which decides how what later versions changed is written. */
-export type Compatibility = "5.0" | "5.2" | "5.3" | "5.7";
 
 /** Celery's settings that this package acts on, with Celery's defaults. Durations are seconds. */
 export interface Settings {
@@ -117,7 +115,8 @@ export interface Settings {
   controlExchange: string;
   controlQueueTtl: number;
   controlQueueExpires: number;
-  controlQueueExclusive: boolean;
+  /** null for what `compatibility` says: true from 5.7 on. */
+  controlQueueExclusive: boolean | null;
   controlQueueDurable: boolean;
   eventExchange: string;
   eventSerializer: string;
@@ -244,7 +243,7 @@ const schema = z.object({
   controlExchange: z.string().default("celery"),
   controlQueueTtl: seconds.default(300),
   controlQueueExpires: seconds.default(10),
-  controlQueueExclusive: z.boolean().default(true),
+  controlQueueExclusive: z.boolean().nullable().default(null),
   controlQueueDurable: z.boolean().default(false),
   eventExchange: z.string().default("celeryev"),
   eventSerializer: z.string().default("json"),
@@ -260,7 +259,7 @@ const schema = z.object({
   securityCertStore: z.string().nullable().default(null),
   securityDigest: z.string().default("sha256"),
 
-  compatibility: z.enum(["5.0", "5.2", "5.3", "5.7"]).default("5.7"),
+  compatibility: z.enum(COMPATIBILITIES).default("5.7"),
 }) satisfies z.ZodType<Settings>;
 
 const NAMES = Object.keys(schema.shape);

@@ -26,6 +26,8 @@ export interface BackendOptions {
   resultPersistent: boolean | null;
   /** Whether the queue for results is durable: from Celery 5.7 on, and a fleet must agree. */
   replyQueueDurable: boolean;
+  /** False to count the parts of chords as Celery before 5.7 does: without claims and marks; true unless given. */
+  chordClaims?: boolean;
   /** For results in a database. */
   database: DatabaseSettings;
   codec: ResultCodec;
@@ -147,6 +149,8 @@ export interface ChordPart {
   state: string;
   /** In its stored form. */
   result: unknown;
+  /** How many parts there are where nobody called `setSize`: a sender of Celery 5.0 says it in the body. */
+  size?: number | undefined;
 }
 
 /** How one backend keeps count of a chord's parts. */

@@ -19,6 +19,11 @@ export interface BrokerOptions {
   failoverStrategy: "round-robin" | "shuffle";
   /** What the server shows this connection as. */
   clientName: string;
+  /**
+   * Redis: false to bind queues as kombu before 5.7 does, without saying until when bindings are kept; true unless
+   * given.
+   */
+  bindingDeadlines?: boolean;
   log: Logger;
 }
 

@@ -1,3 +1,4 @@
+import { writes } from "../../protocol/compatibility.ts";
 import type { StoredException } from "../../protocol/result/exception.ts";
 import { type MetaRequest, taskMeta } from "../../protocol/result/meta.ts";
 import type { ResultTuple } from "../../protocol/result/result-tuple.ts";
@@ -97,13 +98,19 @@ export class ResultWriter {
       name: request.task,
       args,
       kwargs,
-      hostname: request.hostname,
+      hostname: this.#workerName(request.hostname),
       retries: headers.retries,
       routingKey: delivery.routingKey,
       stampedHeaders: headers.stamped_headers,
       stamps: headers.stamps,
       ...(children && { children }),
     };
+  }
+
+  /** Celery 5.0 records the host alone. */
+  #workerName(nodename: string): string {
+    if (writes(this.#context.settings.compatibility, "workerNodename")) return nodename;
+    return nodename.slice(nodename.indexOf("@") + 1);
   }
 
   async #persistently(what: string, store: (backend: ResultBackend) => Promise<void>): Promise<void> {

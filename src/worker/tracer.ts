@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 import { readSignature } from "../../protocol/canvas/signature.ts";
+import { writes } from "../../protocol/compatibility.ts";
 import {
   ContentDisallowed,
   DecodeError,
@@ -257,7 +258,8 @@ export class Tracer {
   }
 
   async #rejected({ request, running }: Trace, reject: Reject): Promise<void> {
-    if (!reject.requeue && request.storesErrors) {
+    const { compatibility } = this.#context.settings;
+    if (!reject.requeue && request.storesErrors && writes(compatibility, "rejectStored")) {
       const recorded = this.#results.record(reject);
       const { args, kwargs } = running.request;
       await this.#results.store(request, "FAILURE", recorded.stored, { traceback: recorded.traceback, args, kwargs });

@@ -222,6 +222,7 @@ export class Worker {
     this.#pidbox = new Pidbox({
       panel: {
         hostname: this.hostname,
+        settings,
         state: this.state,
         clock: this.#context.clock,
         log,
