@@ -1,5 +1,5 @@
 import { ImproperlyConfigured } from "./app/errors.ts";
-import type { BackendOptions, ResultBackend } from "./backends/backend.ts";
+import type { BackendFactory, BackendOptions, ResultBackend } from "./backends/backend.ts";
 import type { Database } from "./backends/database/database.ts";
 import type { Broker, BrokerOptions } from "./brokers/broker.ts";
 import { maskedUrl } from "./masked-url.ts";
@@ -8,7 +8,6 @@ import type { Pool } from "./pools/pool.ts";
 
 /** Makes an adapter; its driver is loaded only when it is asked for. */
 type BrokerFactory = (options: BrokerOptions) => Promise<Broker>;
-type BackendFactory = (options: BackendOptions) => Promise<ResultBackend>;
 
 const redisBroker: BrokerFactory = async (options) =>
   new (await import("./brokers/redis/redis-broker.ts")).RedisBroker(options);
@@ -39,6 +38,9 @@ const mysqlBackend = inDatabase(async (options) =>
   (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options),
 );
 
+const cacheBackend: BackendFactory = async (options) =>
+  new (await import("./backends/cache/cache-backend.ts")).CacheBackend(options);
+
 const BROKERS: Readonly<Record<string, BrokerFactory>> = {
   redis: redisBroker,
   rediss: redisBroker,
@@ -60,6 +62,10 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   file: filesystemBackend,
   memory: memoryBackend,
   "cache+memory": memoryBackend,
+  "cache+memcached": cacheBackend,
+  "cache+memcache": cacheBackend,
+  "cache+pymemcache": cacheBackend,
+  "cache+pylibmc": cacheBackend,
   "db+postgresql": inDatabase(
     async (options) => new (await import("./backends/database/postgres.ts")).PostgresDatabase(options),
   ),
@@ -82,10 +88,18 @@ export function createBroker(options: BrokerOptions): Promise<Broker> {
   return factory(options);
 }
 
-/** @throws ImproperlyConfigured as {@link createBroker} */
-export function createBackend(options: BackendOptions): Promise<ResultBackend> {
-  const factory = BACKENDS[driverless(schemeOf(options.url))];
-  if (!factory) throw unknownScheme("resultBackend", options.url, BACKENDS);
+/**
+ * The result backend that the URL's scheme means; not yet connected.
+ * @param overrides backends of the application's own by scheme, which come first: `overrideBackends`
+ * @throws ImproperlyConfigured as {@link createBroker}
+ */
+export async function createBackend(
+  options: BackendOptions,
+  overrides: Readonly<Record<string, BackendFactory>> = {},
+): Promise<ResultBackend> {
+  const scheme = schemeOf(options.url);
+  const factory = overrides[scheme] ?? BACKENDS[driverless(scheme)];
+  if (!factory) throw unknownScheme("resultBackend", options.url, { ...BACKENDS, ...overrides });
   return factory(options);
 }
 

@@ -6,6 +6,9 @@ export { ExceptionValue } from "../protocol/python/exception-value.ts";
 export { Float } from "../protocol/python/numbers.ts";
 export { TimeDelta } from "../protocol/python/timedelta.ts";
 export { UUID } from "../protocol/python/uuid.ts";
+export type { ResultKeys } from "../protocol/result/keys.ts";
+export type { TaskMeta } from "../protocol/result/meta.ts";
+export type { ResultNode } from "../protocol/result/result-tuple.ts";
 export type { State } from "../protocol/result/states.ts";
 export { type PickleOptions, pickleSerializer } from "../protocol/serialization/pickle.ts";
 export type { Payload, Serializer } from "../protocol/serialization/serializer.ts";
@@ -46,6 +49,17 @@ export type { RetryPolicy, Settings } from "./app/settings.ts";
 export { Signature } from "./app/signature.ts";
 export type { RetryOptions, Self, Task, TaskOptions } from "./app/task.ts";
 export type { DeliveryInfo, TaskRequest as Request } from "./app/task-request.ts";
+export type {
+  BackendFactory,
+  BackendOptions,
+  ChordPart,
+  ChordStore,
+  ReadyChord,
+  ReplyAddress,
+  ResultBackend,
+  ResultCodec,
+} from "./backends/backend.ts";
+export { KeyValueBackend, type StoredValue } from "./backends/key-value.ts";
 export { Control, Inspect } from "./control/control.ts";
 export type { Logger } from "./logger.ts";
 export type { Worker, WorkerOptions } from "./worker/worker.ts";

@@ -7,7 +7,7 @@ import { dateDone } from "../../protocol/result/date-done.ts";
 import { type SerializerRegistry, serializersOf } from "../../protocol/serialization/registry.ts";
 import { customSerializer, type Payload, type Serializer } from "../../protocol/serialization/serializer.ts";
 import { createBackend, createBroker } from "../adapters.ts";
-import type { ResultBackend } from "../backends/backend.ts";
+import type { BackendOptions, ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { controlContent } from "../control/content.ts";
 import { Control } from "../control/control.ts";
@@ -301,7 +301,7 @@ export class Celery implements AsyncDisposable {
 
   async #createBackend(): Promise<ResultBackend> {
     const { settings } = this;
-    const backend = await createBackend({
+    const options: BackendOptions = {
       url: resultBackendUrl(settings),
       transportOptions: settings.resultBackendTransportOptions,
       useSsl: settings.redisBackendUseSsl ?? false,
@@ -315,6 +315,7 @@ export class Celery implements AsyncDisposable {
       resultPersistent: settings.resultPersistent,
       replyQueueDurable: writes(settings.compatibility, "durableReplyQueue"),
       chordClaims: writes(settings.compatibility, "chordClaims"),
+      cacheOptions: settings.cacheBackendOptions,
       database: {
         tableNames: settings.databaseTableNames ?? {},
         tableSchemas: settings.databaseTableSchemas ?? {},
@@ -325,7 +326,8 @@ export class Celery implements AsyncDisposable {
       },
       codec: resultCodec(this.serializers, this.settings),
       log: this.#log,
-    });
+    };
+    const backend = await createBackend(options, settings.overrideBackends);
     if (settings.resultCompression && !backend.supportsResultCompression) {
       this.#log.warn(
         {},
@@ -416,8 +418,12 @@ function isEmpty(options: Record<string, unknown>): boolean {
   return true;
 }
 
-/** Where results go; `database` alone means `databaseUrl`. @throws ImproperlyConfigured when there is none */
-function resultBackendUrl({ resultBackend, databaseUrl }: Settings): string {
+/** Where results go; `database` alone means `databaseUrl`, `cache` alone `cacheBackend`. @throws ImproperlyConfigured when there is none */
+function resultBackendUrl({ resultBackend, databaseUrl, cacheBackend }: Settings): string {
+  if (resultBackend === "cache") {
+    if (cacheBackend) return `cache+${cacheBackend}`;
+    throw new ImproperlyConfigured('resultBackend "cache" needs cacheBackend, where the cache is');
+  }
   if (resultBackend !== "database" && resultBackend !== "db") return resultBackend ?? "disabled";
   if (databaseUrl) return `db+${databaseUrl}`;
   throw new ImproperlyConfigured(

@@ -29,8 +29,6 @@ export const SETTINGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "brokerTransport",
   "brokerUser",
   "brokerVhost",
-  "cacheBackend",
-  "cacheBackendOptions",
   "cassandraAuthKwargs",
   "cassandraAuthProvider",
   "cassandraBundlePath",

@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import leven from "leven";
 import { z } from "zod";
 import { COMPATIBILITIES, type Compatibility } from "../../protocol/compatibility.ts";
+import type { BackendFactory } from "../backends/backend.ts";
 import { INFLATED_SIZE_LIMIT } from "../compression/compression.ts";
 import { maskedUrl } from "../masked-url.ts";
 import { ImproperlyConfigured } from "./errors.ts";
@@ -40,6 +41,8 @@ export interface Settings {
 
   resultBackend: string | null;
   resultBackendTransportOptions: Record<string, unknown>;
+  /** Result backends of one's own, by the scheme of their URLs; they come before those that are built in. */
+  overrideBackends: Record<string, BackendFactory>;
   resultSerializer: string;
   resultAcceptContent: string[] | null;
   /** null or 0: never. */
@@ -51,6 +54,11 @@ export interface Settings {
   resultCompression: string | null;
   resultChordJoinTimeout: number;
   redisBackendUseSsl: boolean | Record<string, unknown> | null;
+
+  /** What `resultBackend: "cache"` stands for: the URL of memcached, without `cache+`. */
+  cacheBackend: string | null;
+  /** pymemcache's options. */
+  cacheBackendOptions: Record<string, unknown>;
 
   /** What `resultBackend: "database"` stands for: SQLAlchemy's URL, without `db+`. */
   databaseUrl: string | null;
@@ -170,6 +178,12 @@ const schema = z.object({
 
   resultBackend: z.string().nullable().default(null),
   resultBackendTransportOptions: options.default({}),
+  overrideBackends: z
+    .record(
+      z.string().toLowerCase(),
+      z.custom<BackendFactory>((value) => typeof value === "function", "has to be a function that makes the backend"),
+    )
+    .default({}),
   resultSerializer: z.string().default("json"),
   resultAcceptContent: z.array(z.string()).nullable().default(null),
   resultExpires: seconds.nullable().default(86400),
@@ -180,6 +194,9 @@ const schema = z.object({
   resultCompression: z.string().nullable().default(null),
   resultChordJoinTimeout: seconds.default(3),
   redisBackendUseSsl: z.union([z.boolean(), options]).nullable().default(null),
+
+  cacheBackend: z.string().nullable().default(null),
+  cacheBackendOptions: options.default({}),
 
   databaseUrl: z.string().nullable().default(null),
   databaseEngineOptions: options.default({ pool_pre_ping: true, pool_recycle: 3600 }),

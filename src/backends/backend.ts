@@ -28,11 +28,19 @@ export interface BackendOptions {
   replyQueueDurable: boolean;
   /** False to count the parts of chords as Celery before 5.7 does: without claims and marks; true unless given. */
   chordClaims?: boolean;
+  /** For results in memcached: `cacheBackendOptions`, in the words of pymemcache. */
+  cacheOptions: Readonly<Record<string, unknown>>;
   /** For results in a database. */
   database: DatabaseSettings;
   codec: ResultCodec;
   log: Logger;
 }
+
+/**
+ * Makes a backend of one's own from its URL and the settings. It connects when it is first needed.
+ * @throws ImproperlyConfigured when the URL or an option cannot be used
+ */
+export type BackendFactory = (options: BackendOptions) => ResultBackend | Promise<ResultBackend>;
 
 /** The `database_` settings, and what belongs to them. */
 export interface DatabaseSettings {

@@ -206,6 +206,7 @@ export function backendOptions(subject: Pick<BackendUnderTest, "url" | "transpor
     replyTo: randomUUID(),
     resultPersistent: null,
     replyQueueDurable: true,
+    cacheOptions: {},
     database: {
       tableNames: {},
       tableSchemas: {},

@@ -7,9 +7,9 @@ import { pickledValues, type StoredValues, serializedValues } from "../../../pro
 import { OperationalError } from "../../app/errors.ts";
 import { maskedUrl } from "../../masked-url.ts";
 import type { BackendOptions, ResultBackend } from "../backend.ts";
+import { ResultPoller } from "../result-poller.ts";
 import { persistently } from "./attempts.ts";
 import type { Database } from "./database.ts";
-import { ResultPoller } from "./result-poller.ts";
 import { ResultTable } from "./result-table.ts";
 import { preparedTables } from "./tables.ts";
 
