@@ -1,6 +1,6 @@
+import { isPickle, pickle } from "../serialization/pickle.ts";
 import type { Serializer } from "../serialization/serializer.ts";
 import { dumpPickledGroup, loadPickledGroup } from "./pickled-group.ts";
-import { isPickle, loadPickle } from "./plain-pickle-reader.ts";
 import { dumpPickle } from "./plain-pickle-writer.ts";
 import { asTuple, fromTuple, type ResultNode } from "./result-tuple.ts";
 
@@ -21,8 +21,6 @@ export interface StoredValues {
   decodeGroup(bytes: Uint8Array): ResultNode | null;
 }
 
-const PICKLE = "application/x-python-serialize";
-
 /** The format of Celery 5.7. */
 export function serializedValues(codec: ValueCodec): StoredValues {
   return {
@@ -42,10 +40,10 @@ export function pickledValues(codec: ValueCodec): StoredValues {
 }
 
 function readers(codec: ValueCodec): Pick<StoredValues, "decode" | "decodeGroup"> {
-  // Where results are pickles anyway, their serializer knows more of them than plain values.
-  const isLegacy = (bytes: Uint8Array): boolean => codec.contentType !== PICKLE && isPickle(bytes);
+  // Where results are pickles anyway, their serializer may know exceptions of one's own.
+  const isLegacy = (bytes: Uint8Array): boolean => codec.contentType !== pickle.contentType && isPickle(bytes);
   return {
-    decode: (bytes) => bytes && (isLegacy(bytes) ? loadPickle(bytes) : codec.decode(bytes)),
+    decode: (bytes) => bytes && (isLegacy(bytes) ? pickle.decode(bytes) : codec.decode(bytes)),
     decodeGroup: (bytes) => (isPickle(bytes) ? loadPickledGroup(bytes) : fromTuple(codec.decode(bytes))),
   };
 }

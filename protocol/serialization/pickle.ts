@@ -1,5 +1,6 @@
 import { DecodeError, EncodeError } from "../errors.ts";
 import { Machine, type Unpickling } from "./pickle/machine.ts";
+import { OP } from "./pickle/opcodes.ts";
 import { OPERATIONS } from "./pickle/operations.ts";
 import { settle } from "./pickle/settle.ts";
 import { PickleWriter, type WrittenProtocol } from "./pickle/writer.ts";
@@ -52,7 +53,16 @@ export function pickleDumps(value: unknown, protocol: WrittenProtocol = 4): Uint
   }
 }
 
-function unpickle(body: Uint8Array, options: Unpickling): unknown {
+/** True for bytes that begin as every pickle of protocol 2 to 5 does; a msgpack map of nothing is one byte shorter. */
+export function isPickle(bytes: Uint8Array): boolean {
+  return bytes[0] === OP.PROTO && (bytes[1] ?? 0) >= 2 && (bytes[1] ?? 0) <= 5;
+}
+
+/**
+ * The value of a pickle, within the bounds that hold for all content.
+ * @throws DecodeError when it is none, or holds what is not read
+ */
+export function unpickle(body: Uint8Array, options: Unpickling): unknown {
   try {
     const machine = new Machine(body, options);
     while (!machine.result) {

@@ -105,7 +105,7 @@ function startsWith(pattern: RegExp): (name: string) => boolean {
 }
 
 /** Python's `fnmatch`: `*`, `?` and `[…]` only, and dots are like any other character. */
-export function glob(pattern: string): (name: string) => boolean {
+function glob(pattern: string): (name: string) => boolean {
   return picomatch(pattern, {
     bash: true,
     dot: true,

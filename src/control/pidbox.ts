@@ -6,11 +6,11 @@ import {
   replyExchange,
 } from "../../protocol/control/pidbox.ts";
 import { stringRepr } from "../../protocol/python/repr.ts";
-import { glob } from "../app/router.ts";
 import type { Broker, ConsumeOptions, Delivery } from "../brokers/broker.ts";
 import { COMMANDS } from "./commands.ts";
 import type { ControlContent } from "./content.ts";
 import { MailboxConsumer } from "./mailbox-consumer.ts";
+import { nodeMatcher } from "./node-matcher.ts";
 import type { PanelContext } from "./panel.ts";
 
 /** What a worker's mailbox is made with. */
@@ -93,5 +93,5 @@ export class Pidbox {
 function isAddressed({ destination, pattern, matcher }: ControlRequest, hostname: string): boolean {
   if (destination && destination.length > 0) return destination.includes(hostname);
   if (!pattern || !matcher) return true;
-  return matcher === "glob" ? glob(pattern)(hostname) : new RegExp(pattern).test(hostname);
+  return nodeMatcher(pattern, matcher)(hostname);
 }

@@ -4,13 +4,13 @@ import { describe, expect, it } from "vitest";
 import { repr } from "../../../protocol/python/repr.ts";
 import { metaOfRow, type TaskRow, taskRow } from "../../../protocol/result/database-row.ts";
 import { taskMeta } from "../../../protocol/result/meta.ts";
-import { loadPickle } from "../../../protocol/result/plain-pickle-reader.ts";
 import { dumpPickle, PythonCall } from "../../../protocol/result/plain-pickle-writer.ts";
 import { pickledValues, serializedValues } from "../../../protocol/result/stored-value.ts";
 import { base64Decode, utf8Decode, utf8Encode } from "../../../protocol/serialization/bytes.ts";
 import { json } from "../../../protocol/serialization/json.ts";
 import { loads } from "../../../protocol/serialization/json-reader.ts";
 import { msgpack } from "../../../protocol/serialization/msgpack.ts";
+import { pickle } from "../../../protocol/serialization/pickle.ts";
 
 /** A row with its bytes as text, and its value as pickles of protocol 2 to 5. */
 interface RowVector {
@@ -78,7 +78,7 @@ describe("a row of celery_taskmeta", () => {
     const expected = loads(row.result as string);
     for (const codec of [json, msgpack]) {
       for (const stored of [serializedValues(codec), pickledValues(codec)]) {
-        expect(pickles.map((pickle) => stored.decode(base64Decode(pickle)))).toEqual(pickles.map(() => expected));
+        expect(pickles.map((bytes) => stored.decode(base64Decode(bytes)))).toEqual(pickles.map(() => expected));
       }
     }
   });
@@ -111,11 +111,11 @@ describe("a plain pickle", () => {
   const more = ["", "grüße😀", [], [[]], {}, { a: { b: [1] } }, new Uint8Array([0, 255]), Number.NaN, Infinity];
 
   it.each([...plain, ...more].map((value) => [repr(value), value]))("comes back as it was: %s", (_, value) => {
-    expect(loadPickle(dumpPickle(value))).toEqual(value);
+    expect(pickle.decode(dumpPickle(value))).toEqual(value);
   });
 
   it("leaves out what is undefined, and refuses what has no form", () => {
-    expect(loadPickle(dumpPickle({ a: undefined, b: 1 }))).toEqual({ b: 1 });
+    expect(pickle.decode(dumpPickle({ a: undefined, b: 1 }))).toEqual({ b: 1 });
     expect(() => dumpPickle(new Set())).toThrow(/cannot pickle 'Set' object/);
     expect(() => dumpPickle(() => 1)).toThrow(/cannot pickle 'function' object/);
     const circle: unknown[] = [];
@@ -124,19 +124,19 @@ describe("a plain pickle", () => {
   });
 
   it("names the Python object that it cannot read, and runs nothing", () => {
-    const pickle = dumpPickle([new PythonCall("os", "system", ["true"])]);
-    expect(() => loadPickle(pickle)).toThrow(/os\.system/);
+    const bytes = dumpPickle([new PythonCall("os", "system", ["true"])]);
+    expect(() => pickle.decode(bytes)).toThrow(/os\.system/);
   });
 
   it("that is cut short is refused wherever it ends", () => {
-    const pickle = dumpPickle({ a: ["text", 1, 2.5, null, 2n ** 70n] });
-    for (let end = 0; end < pickle.length; end++) {
-      expect(() => loadPickle(pickle.subarray(0, end)), String(end)).toThrow(/pickle/);
+    const bytes = dumpPickle({ a: ["text", 1, 2.5, null, 2n ** 70n] });
+    for (let end = 0; end < bytes.length; end++) {
+      expect(() => pickle.decode(bytes.subarray(0, end)), String(end)).toThrow(/pickle/);
     }
   });
 
   it("gives an object no other prototype", () => {
-    const read = loadPickle(dumpPickle(JSON.parse('{"__proto__": {"a": 1}}'))) as Record<string, unknown>;
+    const read = pickle.decode(dumpPickle(JSON.parse('{"__proto__": {"a": 1}}'))) as Record<string, unknown>;
     expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
     expect(Object.keys(read)).toEqual(["__proto__"]);
   });
