@@ -131,8 +131,13 @@ export interface ResultBackend extends AsyncDisposable {
   restoreGroup(groupId: string): Promise<ResultNode | null>;
   deleteGroup(groupId: string): Promise<void>;
 
-  /** Drops what has expired, where nothing does that by itself: what `celery.backend_cleanup` is for. @throws OperationalError */
-  cleanup?(): Promise<void>;
+  /**
+   * Drops records and saved groups of what ended longer than `expires` before `now`, and nothing when they never
+   * expire. Called for the task `celery.backend_cleanup`, and by applications; left out by backends whose results are
+   * dropped without it, such as Redis. Mirrors `celery/backends/base.py Backend.cleanup`.
+   * @throws OperationalError
+   */
+  cleanup?(now: Date): Promise<void>;
 
   /** Closes; what still waits rejects with an OperationalError. Safe to call twice. */
   close(): Promise<void>;

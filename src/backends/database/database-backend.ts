@@ -86,10 +86,10 @@ export class DatabaseBackend implements ResultBackend {
   }
 
   /** Drops rows of what ended longer than `expires` ago; those of tasks that never ended stay, as in Celery. */
-  async cleanup(): Promise<void> {
+  async cleanup(now: Date): Promise<void> {
     const { expires } = this.#options;
     if (!expires) return;
-    const oldest = isoFormat(new Date(Date.now() - expires * 1000));
+    const oldest = isoFormat(new Date(now.getTime() - expires * 1000));
     await this.#withTables(({ task }) => task.deleteBefore(oldest));
     await this.#withTables(({ group }) => group.deleteBefore(oldest));
   }
