@@ -67,6 +67,11 @@ export interface ResultCodec {
   /** Reads content that says itself what it is. @throws DecodeError, ContentDisallowed */
   decodeContent(content: Encoded): unknown;
   /**
+   * Reads a pickle by the application's own serializer for them, whatever is accepted: what is a pickle in any case,
+   * such as a database's rows up to Celery 5.6. Nothing in it is executed. @throws DecodeError
+   */
+  decodePickle(bytes: Uint8Array): unknown;
+  /**
    * The bytes to store where any bytes can be stored: compressed by `resultCompression`.
    * @throws EncodeError when the serializer cannot write the value
    */

@@ -41,7 +41,9 @@ export class DatabaseBackend implements ResultBackend {
     this.url = maskedUrl(options.url);
     this.#options = options;
     this.#database = database;
-    this.#values = options.database.pickled ? pickledValues(options.codec) : serializedValues(options.codec);
+    const { codec, database: settings } = options;
+    const stored = settings.pickled ? pickledValues : serializedValues;
+    this.#values = stored(codec, codec.decodePickle);
     this.#poller = new ResultPoller({
       rows: (taskIds) => this.#rows(taskIds),
       taskId: (row) => row.task_id,
