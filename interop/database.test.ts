@@ -188,7 +188,7 @@ for (const kind of await databaseKinds()) {
         it("either side finds the other's saved groups", async () => {
           id = randomUUID();
           await client.run(
-            `GroupResult(${JSON.stringify(id)}, [AsyncResult("m1"), GroupResult("g2", [AsyncResult("m2")])]).save()`,
+            `GroupResult(${JSON.stringify(id)}, [app.AsyncResult("m1"), app.GroupResult("g2", [AsyncResult("m2")])]).save()`,
           );
           const backend = await app.backend();
           const member = (name: string) => ({ id: name, parent: null, results: null });

@@ -26,6 +26,7 @@ export function resultCodec(serializers: SerializerRegistry, settings: Settings)
     decode: (body) => serializers.decode({ body, contentType, contentEncoding }, accept),
     decodeForward: (body) => serializers.decode({ body, contentType, contentEncoding }, accept, true),
     decodeContent: (content) => serializers.decode(content, accept),
+    decodePickle: (body) => serializers.get("pickle").decode(body),
     async pack(value) {
       const body = encode(value);
       return settings.resultCompression

@@ -77,6 +77,11 @@ export interface ResultCodec {
   /** Reads content that says itself what it is. @throws DecodeError, ContentDisallowed */
   decodeContent(content: Encoded): unknown;
   /**
+   * Reads a pickle by the application's own serializer for them, whatever is accepted: what is a pickle in any case,
+   * such as a database's rows up to Celery 5.6. Nothing in it is executed. @throws DecodeError
+   */
+  decodePickle(bytes: Uint8Array): unknown;
+  /**
    * The bytes to store where any bytes can be stored: compressed by `resultCompression`.
    * @throws EncodeError when the serializer cannot write the value
    */
@@ -141,8 +146,13 @@ export interface ResultBackend extends AsyncDisposable {
   restoreGroup(groupId: string): Promise<ResultNode | null>;
   deleteGroup(groupId: string): Promise<void>;
 
-  /** Drops what has expired, where nothing does that by itself: what `celery.backend_cleanup` is for. @throws OperationalError */
-  cleanup?(): Promise<void>;
+  /**
+   * Drops records and saved groups of what ended longer than `expires` before `now`, and nothing when they never
+   * expire. Called for the task `celery.backend_cleanup`, and by applications; left out by backends whose results are
+   * dropped without it, such as Redis. Mirrors `celery/backends/base.py Backend.cleanup`.
+   * @throws OperationalError
+   */
+  cleanup?(now: Date): Promise<void>;
 
   /** Closes; what still waits rejects with an OperationalError. Safe to call twice. */
   close(): Promise<void>;

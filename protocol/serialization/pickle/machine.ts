@@ -1,7 +1,7 @@
 import { DecodeError } from "../../errors.ts";
 import { Float, isPythonInt } from "../../python/numbers.ts";
 import { ByteReader } from "./byte-reader.ts";
-import { findGlobal, Global } from "./globals.ts";
+import { findGlobal, type Global } from "./globals.ts";
 
 /** How a pickle is read. */
 export interface Unpickling {
@@ -9,11 +9,6 @@ export interface Unpickling {
   exceptions: ReadonlySet<string>;
   /** Keeps `1.0` apart from `1`: see `Serializer.decodeForward`. */
   forward: boolean;
-  /**
-   * Stands in for the closed list: makes what a call of `module.name` gives, and nothing is ever imported or run.
-   * @throws DecodeError for what is not to be read
-   */
-  construct?: (name: string, args: readonly unknown[]) => unknown;
 }
 
 /** What a pickle's steps work on: a stack, marks on it, and a memo of what was made before. Nothing is ever executed. */
@@ -90,9 +85,6 @@ export class Machine {
     if (typeof module !== "string" || typeof name !== "string") {
       throw new DecodeError("a pickle names a global by what is no text");
     }
-    const { construct, exceptions } = this.#options;
-    if (!construct) return findGlobal(module, name, exceptions);
-    const full = `${module}.${name}`;
-    return new Global(full, (args) => construct(full, args));
+    return findGlobal(module, name, this.#options.exceptions);
   }
 }

@@ -11,6 +11,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import { dateState, dateTimeState, timeState } from "./datetime-state.ts";
 import { encodeLong } from "./integers.ts";
 import { OP } from "./opcodes.ts";
+import { PythonCall } from "./python-call.ts";
 import { latin1Decode, surrogatePassEncode } from "./text.ts";
 
 /** `kombu.serialization.pickle_protocol`: 2 up to kombu 5.0. */
@@ -116,6 +117,7 @@ export class PickleWriter {
     else if (value instanceof Decimal) this.#call("decimal", "Decimal", [value.text]);
     else if (value instanceof UUID) this.#call("uuid", "UUID", [value.hex]);
     else if (value instanceof ExceptionValue) this.#exception(value);
+    else if (value instanceof PythonCall) this.#call(value.module, value.name, value.args);
     else return false;
     return true;
   }

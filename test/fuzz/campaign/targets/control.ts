@@ -2,6 +2,7 @@ import { readControlRequest } from "../../../../protocol/control/pidbox.ts";
 import { isMapping } from "../../../../protocol/message/headers.ts";
 import { SerializerRegistry } from "../../../../protocol/serialization/registry.ts";
 import { LamportClock } from "../../../../src/app/clock.ts";
+import type { Settings } from "../../../../src/app/settings.ts";
 import { COMMANDS } from "../../../../src/control/commands.ts";
 import { nodeMatcher } from "../../../../src/control/node-matcher.ts";
 import { SILENT } from "../../../../src/logger.ts";
@@ -41,6 +42,7 @@ const control = bytesTarget(
     if (request.pattern && request.matcher) nodeMatcher(request.pattern, request.matcher)("worker@host");
     const panel = {
       hostname: "worker@host",
+      settings: { compatibility: "5.7" } as Settings,
       state: new WorkerState(),
       clock: new LamportClock(),
       log: SILENT,

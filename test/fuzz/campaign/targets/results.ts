@@ -1,11 +1,11 @@
 import { metaOfRow, type TaskRow } from "../../../../protocol/result/database-row.ts";
 import { readMeta, type TaskMeta } from "../../../../protocol/result/meta.ts";
 import { dumpPickledGroup } from "../../../../protocol/result/pickled-group.ts";
-import { dumpPickle } from "../../../../protocol/result/plain-pickle-writer.ts";
 import { fromTuple, type ResultNode } from "../../../../protocol/result/result-tuple.ts";
 import { READY_STATES } from "../../../../protocol/result/states.ts";
 import { pickledValues, serializedValues } from "../../../../protocol/result/stored-value.ts";
 import { loads } from "../../../../protocol/serialization/json-reader.ts";
+import { pickleDumps } from "../../../../protocol/serialization/pickle.ts";
 import { SerializerRegistry } from "../../../../protocol/serialization/registry.ts";
 import { taskError } from "../../../../src/app/exception.ts";
 import { resultCodec } from "../../../../src/app/result-codec.ts";
@@ -109,7 +109,7 @@ function madeRow(random: Random, isOld: boolean): TaskRow {
     if (!BYTE_COLUMNS.includes(column) || typeof value !== "string") return [column, value];
     if (column !== "result" && random.chance(0.6)) return [column, Buffer.from(value)];
     if (!isOld) return [column, jsonMade([Buffer.from(value)], random)];
-    const pickle = random.chance(0.5) ? random.pick(pickles) : Buffer.from(dumpPickle(loads(value)));
+    const pickle = random.chance(0.5) ? random.pick(pickles) : Buffer.from(pickleDumps(loads(value)));
     return [column, struck(pickle, pickles, PICKLE_WORDS, random)];
   });
   if (random.chance(0.1)) entries.push([random.pick(["status", "date_done", "traceback"]), null]);
