@@ -52,8 +52,8 @@ const BY_PYTHON_NAME: ReadonlyMap<string, new (message: string, details: TaskErr
 export function readableError(thrown: unknown): unknown {
   try {
     if (thrown instanceof Error) {
-      const { constructor, message, stack, cause, args } = thrown as Error & { args?: unknown };
-      void [constructor, message, stack, cause instanceof Error, args];
+      const { message, stack, cause, args } = thrown as Error & { args?: unknown };
+      void [thrown.constructor, message, stack, cause instanceof Error, args];
     }
     return thrown;
   } catch (cause) {
