@@ -189,7 +189,7 @@ const schema = z.object({
   acceptContent: z.array(z.string()).default(["json"]),
   inflatedSizeLimit: z.int().positive().nullable().default(INFLATED_SIZE_LIMIT),
   enableUtc: z.boolean().default(true),
-  timezone: z.string().nullable().default(null),
+  timezone: z.string().refine(isTimeZone, "it is an IANA name, such as Europe/Berlin").nullable().default(null),
 
   taskDefaultQueue: z.string().min(1).default("celery"),
   taskDefaultQueueType: queueType.default("classic"),
@@ -259,6 +259,15 @@ const schema = z.object({
 
   compatibility: z.enum(["5.0", "5.2", "5.3", "5.7"]).default("5.7"),
 }) satisfies z.ZodType<Settings>;
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const NAMES = Object.keys(schema.shape);
 
