@@ -122,6 +122,10 @@ function exchange(python: string, transport: Transport, version: string): void {
       await expect(client.run(code)).rejects.toMatchObject({ type: "NotRegistered" });
     });
 
+    it("and gets None from a task that returns nothing", async () => {
+      expect(await client.run(`app.send_task("typescript.nothing", queue=queue).get(timeout=20)`)).toBeNull();
+    });
+
     it("with a countdown", async () => {
       const code = `app.send_task("typescript.add", (1, 1), countdown=0.5, queue=queue).get(timeout=20)`;
       expect(await client.run(code)).toBe(2);
@@ -250,6 +254,7 @@ function serve(app: Celery): void {
   app.task("typescript.fail", (message: string) => {
     throw new RangeError(message);
   });
+  app.task("typescript.nothing", () => {});
   app.task({ name: "typescript.flaky", bind: true }, (self, failures: number) => {
     if (self.request.retries < failures) throw self.retry({ countdown: 0.1 });
     return self.request.retries;

@@ -21,8 +21,9 @@ import { Worker, type WorkerOptions } from "../worker/worker.ts";
 import { authFromSettings } from "./auth.ts";
 import { CanvasSender } from "./canvas.ts";
 import { LamportClock } from "./clock.ts";
+import { ValidationError } from "./contract.ts";
 import { settingsFromEnvironment } from "./environment.ts";
-import { ImproperlyConfigured, OperationalError } from "./errors.ts";
+import { ImproperlyConfigured, OperationalError, TaskTypeError } from "./errors.ts";
 import { anonNodename } from "./nodename.ts";
 import { overridingSettings } from "./overrides.ts";
 import { Producer, type SentTask } from "./producer.ts";
@@ -30,7 +31,7 @@ import { Queues } from "./queues.ts";
 import { AsyncResult, type ResultContext } from "./result.ts";
 import { resultCodec } from "./result-codec.ts";
 import { Router } from "./router.ts";
-import { type SendOptions, wireOptions } from "./send-options.ts";
+import { keywords, positional, type SendOptions, wireOptions } from "./send-options.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
 import { Signature } from "./signature.ts";
 import { type Self, type Task, TaskDefinition, type TaskOptions } from "./task.ts";
@@ -181,8 +182,10 @@ export class Celery implements AsyncDisposable {
   }
 
   /** Sends a task by name. @throws OperationalError, EncodeError, QueueNotFound */
-  sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
-    return this.#canvas.send(name, args, options.kwargs ?? {}, wireOptions(options));
+  async sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
+    if (typeof name !== "string" || name === "") throw new TaskTypeError("a task is sent by its name");
+    const wire = wireOptions(options ?? {});
+    return this.#canvas.send(name, positional(args), keywords(options?.kwargs), wire);
   }
 
   /** A call of any task as a signature. */
@@ -357,7 +360,7 @@ export class Celery implements AsyncDisposable {
     const bound = definition.bind(args, kwargs);
     const send = (): Promise<SentTask> => this.#producer.sendTask(name, args, kwargs, all);
     // A turn of the event loop less for a call that is checked already.
-    return bound instanceof Promise ? bound.then(send) : send();
+    return bound instanceof Promise ? bound.then(send, refuse) : send();
   }
 
   async #sendEvent(type: string, fields: Record<string, unknown>): Promise<void> {
@@ -411,6 +414,11 @@ export class Celery implements AsyncDisposable {
       isoNow: () => dateDone(new Date(), settings),
     };
   }
+}
+
+/** Before anything is sent, a value that the contract refuses is a wrong call like any other. */
+function refuse(error: unknown): never {
+  throw error instanceof ValidationError ? new TaskTypeError(error.message, { cause: error }) : error;
 }
 
 function isEmpty(options: Record<string, unknown>): boolean {

@@ -12,6 +12,7 @@ import {
   tasksOf,
 } from "../../protocol/canvas/signature.ts";
 import { type Compatibility, writes } from "../../protocol/compatibility.ts";
+import { repr } from "../../protocol/python/repr.ts";
 import { asTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import { ImproperlyConfigured } from "./errors.ts";
@@ -276,10 +277,13 @@ export class GroupSignature<R = Untyped> extends Signature<R[]> {
 }
 
 function canvasOf(sigs: readonly Signature[]): Canvas | null {
-  return sigs.find((sig) => sig.canvas)?.canvas ?? null;
+  return sigs.find((sig) => sig?.canvas)?.canvas ?? null;
 }
 
 function dataOf(sig: Signature): SignatureData {
+  if (!(sig instanceof Signature)) {
+    throw new TypeError(`chain, group and chord take signatures, such as task.s(), not ${repr(sig)}`);
+  }
   return clone(sig.toJSON());
 }
 

@@ -67,7 +67,7 @@ export class AsyncResult<R = Untyped> {
   }
 
   /** The result, the error of a failed task, or what a state of the task's own carries. */
-  async info(): Promise<unknown> {
+  async info(): Promise<Untyped> {
     const meta = await this.#meta();
     if (!EXCEPTION_STATES.has(meta.status)) return meta.result;
     return meta.result === null ? null : taskError(meta.result, meta.traceback);
@@ -192,7 +192,7 @@ export class GroupResult<R = Untyped> extends AsyncResult<R[]> {
     );
   }
 
-  override async info(): Promise<unknown> {
+  override async info(): Promise<Untyped> {
     return Promise.all(this.results.map((result) => result.info()));
   }
 

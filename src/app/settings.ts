@@ -208,7 +208,7 @@ const schema = z.object({
   acceptContent: z.array(z.string()).default(["json"]),
   inflatedSizeLimit: z.int().positive().nullable().default(INFLATED_SIZE_LIMIT),
   enableUtc: z.boolean().default(true),
-  timezone: z.string().nullable().default(null),
+  timezone: z.string().refine(isTimeZone, "it is an IANA name, such as Europe/Berlin").nullable().default(null),
 
   taskDefaultQueue: z.string().min(1).default("celery"),
   taskDefaultQueueType: queueType.default("classic"),
@@ -278,6 +278,15 @@ const schema = z.object({
 
   compatibility: z.enum(COMPATIBILITIES).default("5.7"),
 }) satisfies z.ZodType<Settings>;
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const NAMES = Object.keys(schema.shape);
 

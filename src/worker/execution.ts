@@ -1,4 +1,5 @@
 import { Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate, TimeLimitExceeded } from "../app/errors.ts";
+import { readableError } from "../app/exception.ts";
 import type { Settings } from "../app/settings.ts";
 import type { Self } from "../app/task.ts";
 import type { RunningTask } from "../app/task-request.ts";
@@ -60,7 +61,7 @@ export function execute(
       .runAs(whole, call)
       .then(
         (value) => resolve({ kind: "success", value }),
-        (error: unknown) => resolve(outcomeOf(error)),
+        (thrown: unknown) => resolve(outcomeOf(readableError(thrown))),
       )
       .finally(() => {
         request.end = undefined;

@@ -124,7 +124,7 @@ export class Request {
       groupIndex: headers.group_index,
       correlationId: this.correlationId,
       replyTo: this.replyTo,
-      origin: headers.origin,
+      origin: headers.origin ?? "",
       hostname: this.hostname,
       deliveryInfo: {
         exchange: delivery.exchange,
@@ -139,7 +139,7 @@ export class Request {
       replacedTaskNesting: headers.replaced_task_nesting,
       stamps: headers.stamps,
       stampedHeaders: headers.stamped_headers,
-      headers: this.customHeaders(),
+      headers: this.customHeaders() ?? {},
       args,
       kwargs,
       argsrepr: headers.argsrepr,

@@ -217,8 +217,8 @@ export class Tracer {
 
   async #retried(trace: Trace, retry: RequestedRetry): Promise<void> {
     const { request } = trace;
-    const call = retryCall(request, await this.#forwardBody(request), retry.options);
     try {
+      const call = retryCall(request, await this.#forwardBody(request), retry.options);
       await this.#context.sendTask(request.task, call.args, call.kwargs, call.options);
     } catch (error) {
       return this.#unsent(trace, error);

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Worker } from "../../index.ts";
+import type { Logger, Worker } from "../../index.ts";
 import { maskedUrl } from "../../masked-url.ts";
 import { banner } from "../banner.ts";
 import { commandContext, type GlobalOptions, type LoggingOptions } from "../context.ts";
@@ -113,7 +113,7 @@ async function runWorker(
     }
     if (options.pidfile !== undefined) removePidfile = takePidfile(options.pidfile);
     if (options.health) await startHealth(options.health, worker);
-    reportStrayErrors((error) => log.log.error({ err: error }, `Unhandled rejection: ${describe(error)}`));
+    reportStrayErrors(log.log);
     const stop = stopOnSignals(worker, log.say);
     try {
       await Promise.race([worker.start(), stop.exitCode]);
@@ -162,9 +162,19 @@ async function startHealth(where: { host: string; port: number }, worker: Worker
   }
 }
 
-/** A promise that a task forgot must not end the tasks beside it. */
-function reportStrayErrors(report: (error: unknown) => void): void {
-  process.on("unhandledRejection", report);
+/** A promise or a timer that a task forgot must not end the tasks beside it. */
+function reportStrayErrors(log: Logger): void {
+  const report =
+    (what: string) =>
+    (error: unknown): void => {
+      try {
+        log.error({ err: error }, `${what}: ${describe(error)}`);
+      } catch {
+        log.error({}, `${what}: what was thrown cannot be read`);
+      }
+    };
+  process.on("unhandledRejection", report("Unhandled rejection"));
+  process.on("uncaughtException", report("Uncaught exception"));
 }
 
 function describe(error: unknown): string {

@@ -63,7 +63,8 @@ describe.concurrent("a typing error", () => {
     const { code, output } = await project.celeriac(args);
     expect(output).toContain(wrong);
     expect(output).toContain(suggestion);
-    expect(output).toContain("Try 'celeriac --help' for help.");
+    const command = args[0] === "worker" ? "celeriac worker" : "celeriac";
+    expect(output).toContain(`Try '${command} --help' for help.`);
     expect(code).toBe(2);
   });
 });
