@@ -7,7 +7,11 @@ const packages = (names) => `(?:^|/)node_modules/(?:${names})/`;
 const OPTIONAL = "mysql2|better-sqlite3";
 
 /** The files beside the adapters that each of them may use. */
-const SHARED = ["^src/brokers/(?:broker|deadline|virtual)[.]ts$", "^src/backends/(?:backend|waiters)[.]ts$"];
+const SHARED = [
+  "^src/brokers/(?:broker|deadline|virtual)[.]ts$",
+  "^src/backends/(?:backend|waiters)[.]ts$",
+  "^src/pools/(?:pool|job-queue)[.]ts$",
+];
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {
@@ -60,7 +64,7 @@ export default {
       name: "adapters-do-not-know-each-other",
       severity: "error",
       from: { path: "^src/(brokers|backends|pools)/([^/]+?)(?:[.]ts$|/)" },
-      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED, "^src/pools/pool[.]ts$"] },
+      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED] },
     },
     {
       name: "adapters-keep-to-their-kind",

@@ -106,8 +106,6 @@ export const SETTINGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "workerLogDatefmt",
   "workerLogFormat",
   "workerLostWait",
-  "workerMaxMemoryPerChild",
-  "workerMaxTasksPerChild",
   "workerPoolPutlocks",
   "workerPoolRestarts",
   "workerPoolStartMethod",

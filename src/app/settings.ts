@@ -111,6 +111,10 @@ export interface Settings {
   workerEnableRemoteControl: boolean;
   workerDetectQuorumQueues: boolean;
   workerPool: string;
+  /** How many tasks a child of the pools `threads` and `processes` runs before it is replaced. */
+  workerMaxTasksPerChild: number | null;
+  /** KiB of memory after which such a child is replaced. */
+  workerMaxMemoryPerChild: number | null;
 
   controlExchange: string;
   controlQueueTtl: number;
@@ -237,6 +241,8 @@ const schema = z.object({
   workerEnableRemoteControl: z.boolean().default(true),
   workerDetectQuorumQueues: z.boolean().default(true),
   workerPool: z.string().default("async"),
+  workerMaxTasksPerChild: z.int().positive().nullable().default(null),
+  workerMaxMemoryPerChild: z.int().positive().nullable().default(null),
 
   controlExchange: z.string().default("celery"),
   controlQueueTtl: seconds.default(300),

@@ -207,7 +207,7 @@ export class TaskConsumer {
   #reserve(request: Request): void {
     const { state, pool, tracer } = this.#options;
     state.taskReserved(request);
-    pool.apply({ id: request.id, run: () => tracer.trace(request) });
+    pool.apply({ id: request.id, run: (child) => tracer.trace(request, child) });
   }
 
   #sendReceived(request: Request): void {

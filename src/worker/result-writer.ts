@@ -18,6 +18,14 @@ export interface RecordedError {
   traceback: string;
 }
 
+/** Where an error from a child keeps how it was recorded there. */
+const RECORDED = Symbol("recorded");
+
+/** Notes that an error was recorded before, in the child that it was thrown in. @returns the error */
+export function recordedAs<E extends Error>(error: E, recorded: RecordedError): E {
+  return Object.assign(error, { [RECORDED]: recorded });
+}
+
 /** Writes what becomes of tasks to the result backend. */
 export class ResultWriter {
   readonly #context: WorkerContext;
@@ -70,6 +78,8 @@ export class ResultWriter {
 
   /** An error in the form that it is stored in. */
   record(error: unknown): RecordedError {
+    const { [RECORDED]: recorded } = (error ?? {}) as { [RECORDED]?: RecordedError };
+    if (recorded) return recorded;
     const exception = pythonException(error, this.#context.name);
     return {
       stored: storedException(exception, (value) => this.#encodable(value)),
@@ -120,7 +130,7 @@ export class ResultWriter {
 }
 
 /** A task may return the result of a task that it sent: what is stored is where to find that. */
-function asValue(result: unknown): unknown {
+export function asValue(result: unknown): unknown {
   return result instanceof AsyncResult ? resultTuple(result) : result;
 }
 

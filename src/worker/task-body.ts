@@ -1,6 +1,7 @@
 import { type Embed, readBody, type TaskBody } from "../../protocol/message/embed.ts";
+import { readHeaders, type TaskHeaders } from "../../protocol/message/headers.ts";
 import type { Message } from "../../protocol/message/message.ts";
-import { isHybridBody, readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
+import { isHybridBody, mayBeHybrid, readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
 import { decompress } from "../compression/compression.ts";
@@ -40,6 +41,16 @@ export class BodyReader {
   /** @throws InvalidTaskError */
   readV1(body: Record<string, unknown>, message: Message): TaskMessageV1 {
     return readTaskV1(body, message.headers);
+  }
+
+  /** A message of whichever protocol, headers and body. @throws DecodeError, ContentDisallowed, InvalidTaskError */
+  async readTask(message: Message): Promise<{ headers: TaskHeaders; body: TaskBody }> {
+    const { headers } = message;
+    const value = await this.#decode(message, false);
+    if (headers.task === undefined || (mayBeHybrid(headers) && isHybridBody(value))) {
+      return this.readV1(value as Record<string, unknown>, message);
+    }
+    return { headers: readHeaders(headers), body: this.#body(value, message) };
   }
 
   #body(value: unknown, message: Message): TaskBody {

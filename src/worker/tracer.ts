@@ -1,4 +1,3 @@
-import { constants } from "node:os";
 import { readSignature } from "../../protocol/canvas/signature.ts";
 import {
   ContentDisallowed,
@@ -13,14 +12,16 @@ import { exceptionRepr, readException } from "../../protocol/result/exception.ts
 import { OperationalError, type Reject, Retry, TaskRevokedError } from "../app/errors.ts";
 import type { RunningTask } from "../app/task-request.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
+import type { JobChild } from "../pools/pool.ts";
+import { executeInChild } from "./child-execution.ts";
 import type { WorkerContext } from "./context.ts";
-import { execute, type Outcome } from "./execution.ts";
+import { type AskedRetry, execute, type Outcome } from "./execution.ts";
 import { type Followed, FollowUp } from "./follow-up.ts";
 import { replaceTask } from "./replacement.ts";
 import type { Request } from "./request.ts";
 import { type RecordedError, ResultWriter } from "./result-writer.ts";
-import { autoretry, retryCall } from "./retries.ts";
-import { RequestedRetry } from "./self.ts";
+import { retryCall } from "./retries.ts";
+import { signum } from "./signal.ts";
 import type { WorkerState } from "./state.ts";
 import { BodyReader, isEmpty } from "./task-body.ts";
 
@@ -58,15 +59,19 @@ export class Tracer {
     this.#bodies = new BodyReader(context);
   }
 
-  /** Runs a task to its end, unless its message was returned before it began. Never rejects. */
-  async trace(request: Request): Promise<void> {
+  /**
+   * Runs a task to its end, unless its message was returned before it began. Never rejects.
+   * @param child the pool's child to run it in; here unless given
+   */
+  async trace(request: Request, child?: JobChild): Promise<void> {
     if (request.delivery.returned) return;
     try {
       if (await this.dropIfRevoked(request)) return;
       request.timeStart = Date.now() / 1000;
+      request.workerPid = child?.pid ?? process.pid;
       this.#state.taskAccepted(request);
       this.#event(request, "task-started", {});
-      await this.#run(request);
+      await this.#run(request, child);
     } catch (error) {
       await this.#internalError(request, error);
     } finally {
@@ -104,7 +109,7 @@ export class Tracer {
     }
   }
 
-  async #run(request: Request): Promise<void> {
+  async #run(request: Request, child: JobChild | undefined): Promise<void> {
     let body: TaskBody;
     try {
       body = request.body ?? (await this.#bodies.read(request.delivery.message));
@@ -119,9 +124,13 @@ export class Tracer {
     const storeState = async (state: string, meta: unknown): Promise<void> => {
       if (!request.ignoreResult) await this.#results.store(request, state, meta, { args, kwargs });
     };
-    if (request.definition.trackStarted) await storeState("STARTED", { pid: process.pid, hostname: request.hostname });
+    const pid = request.workerPid;
+    if (request.definition.trackStarted) await storeState("STARTED", { pid, hostname: request.hostname });
     const started = performance.now();
-    const { running, outcome } = execute(this.#context, request, { request: taskRequest, embed }, storeState);
+    const task = { request: taskRequest, embed };
+    const { running, outcome } = child
+      ? executeInChild(this.#context, request, child, task, storeState)
+      : execute(this.#context, request, task, storeState);
     const trace = { request, running, started };
     const end = await outcome;
     await this.#context.runAs(running, () => this.#finish(trace, end));
@@ -130,9 +139,9 @@ export class Tracer {
   async #finish(trace: Trace, outcome: Outcome): Promise<void> {
     switch (outcome.kind) {
       case "success":
-        return this.#succeeded(trace, outcome.value);
+        return this.#succeeded(trace, outcome.value, outcome.repr);
       case "failure":
-        return this.#failedOrRetried(trace, outcome.error);
+        return this.#failed(trace, outcome.error, outcome.expected);
       case "retry":
         return this.#retried(trace, outcome.retry);
       case "replaced":
@@ -145,6 +154,8 @@ export class Tracer {
         return;
       case "timeout":
         return this.#timedOut(trace, outcome.error);
+      case "lost":
+        return this.#lost(trace, outcome.error);
       case "cancelled":
         return this.#cancelled(trace);
       case "terminated":
@@ -156,7 +167,7 @@ export class Tracer {
     }
   }
 
-  async #succeeded(trace: Trace, value: unknown): Promise<void> {
+  async #succeeded(trace: Trace, value: unknown, repr?: string): Promise<void> {
     const { request, running, started } = trace;
     const followed = await this.#followed(trace);
     let sent = false;
@@ -176,21 +187,12 @@ export class Tracer {
     }
     if (request.definition.acksLate) request.acknowledge();
     const runtime = (performance.now() - started) / 1000;
-    const result = saferepr(value, request.definition.resultreprMaxsize);
+    const result = repr ?? saferepr(value, request.definition.resultreprMaxsize);
     this.#event(request, "task-succeeded", { result, runtime });
     this.#log(request, "info", `succeeded in ${runtime.toFixed(4)}s: ${result}`, { runtime });
   }
 
-  async #failedOrRetried(trace: Trace, error: unknown): Promise<void> {
-    const { request, running } = trace;
-    const retry = autoretry(request.definition, error, request.headers.retries, Math.random());
-    if (!retry) return this.#failed(trace, error);
-    const { self } = running as RunningTask & { self: { retry(options: object): Error } };
-    const next = self.retry(retry);
-    return next instanceof RequestedRetry ? this.#retried(trace, next) : this.#failed(trace, next);
-  }
-
-  async #failed(trace: Trace, error: unknown): Promise<void> {
+  async #failed(trace: Trace, error: unknown, expected = false): Promise<void> {
     const { request, running } = trace;
     const recorded = this.#results.record(error);
     if (request.storesErrors) {
@@ -209,12 +211,11 @@ export class Tracer {
       else request.reject(false);
     }
     this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
-    const expected = request.definition.options.throws?.some((type) => error instanceof type) ?? false;
     if (expected) this.#log(request, "info", `raised expected: ${shown(recorded)}`);
     else this.#log(request, "error", `raised unexpected: ${shown(recorded)}`, { traceback: recorded.traceback });
   }
 
-  async #retried(trace: Trace, retry: RequestedRetry): Promise<void> {
+  async #retried(trace: Trace, retry: AskedRetry): Promise<void> {
     const { request } = trace;
     const call = retryCall(request, await this.#forwardBody(request), retry.options);
     try {
@@ -270,6 +271,33 @@ export class Tracer {
     if (request.definition.acksLate) {
       if (request.definition.acksOnTimeout) request.acknowledge();
       else request.reject(true);
+    }
+    this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
+  }
+
+  /**
+   * The child that ran the task is gone. Mirrors `celery/worker/request.py on_failure`: with late acknowledgement the
+   * message goes back if the task says so.
+   */
+  async #lost(trace: Trace, error: Error): Promise<void> {
+    const { request, running } = trace;
+    const { acksLate, rejectOnWorkerLost, acksOnFailure } = request.definition;
+    this.#log(request, "error", `was lost: ${error.message}`);
+    if (acksLate && rejectOnWorkerLost) {
+      request.reject(true);
+      this.#event(request, "task-rejected", { requeue: true });
+      return;
+    }
+    const recorded = this.#results.record(error);
+    if (request.storesErrors) {
+      const { args, kwargs } = running.request;
+      const { traceback } = recorded;
+      await this.#results.store(request, "FAILURE", recorded.stored, { traceback, args, kwargs });
+    }
+    await this.#followUp.failed(await this.#followed(trace), error, recorded, request.storesErrors);
+    if (acksLate) {
+      if (acksOnFailure) request.acknowledge();
+      else request.reject(false);
     }
     this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
   }
@@ -372,10 +400,4 @@ function isUnreadable(error: unknown): boolean {
 
 function shown({ stored }: RecordedError): string {
   return exceptionRepr(readException(stored));
-}
-
-/** A signal's number, as events tell it: `SIGTERM` and `TERM` are 15. Mirrors `celery/platforms.py Signals.signum`. */
-function signum(name: string): number {
-  const full = name.startsWith("SIG") ? name : `SIG${name}`;
-  return constants.signals[full as NodeJS.Signals] ?? constants.signals.SIGTERM;
 }
