@@ -1,4 +1,4 @@
-import type { StoredException } from "../../protocol/result/exception.ts";
+import { exceptionRepr, readException, type StoredException } from "../../protocol/result/exception.ts";
 import { type MetaRequest, taskMeta } from "../../protocol/result/meta.ts";
 import type { ResultTuple } from "../../protocol/result/result-tuple.ts";
 import { OperationalError } from "../app/errors.ts";
@@ -127,6 +127,11 @@ export class ResultWriter {
       }
     }
   }
+}
+
+/** An error as logs and events show it: its repr. */
+export function shownError({ stored }: RecordedError): string {
+  return exceptionRepr(readException(stored));
 }
 
 /** A task may return the result of a task that it sent: what is stored is where to find that. */

@@ -1,3 +1,4 @@
+import { ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalled } from "../../protocol/errors.ts";
 import { type Embed, readBody, type TaskBody } from "../../protocol/message/embed.ts";
 import { readHeaders, type TaskHeaders } from "../../protocol/message/headers.ts";
 import type { Message } from "../../protocol/message/message.ts";
@@ -70,4 +71,12 @@ export class BodyReader {
 /** True when nothing follows the task: then nobody has to read its body a second time. */
 export function isEmpty(embed: Embed): boolean {
   return embed.callbacks === null && embed.errbacks === null && embed.chain === null && embed.chord === null;
+}
+
+/** What is wrong with the message itself, and will be so however often it is tried. */
+const UNREADABLE = [ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalled];
+
+/** Whether an error says that a message cannot be used. */
+export function isUnreadable(error: unknown): boolean {
+  return UNREADABLE.some((type) => error instanceof type);
 }

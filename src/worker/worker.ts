@@ -8,6 +8,7 @@ import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Pool } from "../pools/pool.ts";
+import { Autoscaler, keepaliveOf } from "./autoscaler.ts";
 import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -22,6 +23,8 @@ export interface WorkerOptions {
    * `async`.
    */
   concurrency?: number;
+  /** The pool grows and shrinks between these two with the tasks in hand, in the place of `concurrency`. */
+  autoscale?: { max: number; min: number };
   /** Names of the queues to take from: those of `taskQueues`, or the default one. */
   queues?: readonly string[];
   /** Names of queues among them not to take from. */
@@ -85,6 +88,7 @@ export class Worker {
   #consumer: TaskConsumer | undefined;
   #pidbox: Pidbox | undefined;
   #heartbeat: Heartbeat | undefined;
+  #autoscaler: Autoscaler | undefined;
   #events: EventDispatcher | undefined;
   /** Seconds since the epoch. */
   #startedAt = 0;
@@ -101,8 +105,12 @@ export class Worker {
     }
     this.hostname = nodename(options.hostname);
     this.#options = options;
+    const { autoscale } = options;
+    if (autoscale && !(autoscale.max >= 1 && autoscale.min >= 0 && autoscale.min <= autoscale.max)) {
+      throw new ImproperlyConfigured(`autoscale cannot be ${autoscale.max},${autoscale.min}: it is MAX,MIN`);
+    }
     this.#pool = createPool(pool, {
-      limit: concurrency,
+      limit: autoscale ? autoscale.min : concurrency,
       data: childData(context, options, this.hostname),
       maxTasksPerChild: options.maxTasksPerChild ?? settings.workerMaxTasksPerChild,
       maxMemoryPerChild: options.maxMemoryPerChild ?? settings.workerMaxMemoryPerChild,
@@ -207,10 +215,12 @@ export class Worker {
     this.#events = events;
     const taskEvents = this.sendsEvents ? events : null;
     const tracer = new Tracer({ context: this.#context, state: this.state, events: taskEvents });
+    this.#autoscaler = this.#makeAutoscaler();
     const consumer = new TaskConsumer({
       context: this.#context,
       broker,
       pool: this.#pool,
+      autoscaler: this.#autoscaler,
       state: this.state,
       tracer,
       events: taskEvents,
@@ -220,12 +230,21 @@ export class Worker {
     this.#consumer = consumer;
     if (settings.workerEnableRemoteControl) await this.#startPidbox(broker);
     await consumer.start(this.#queues);
+    this.#autoscaler?.start();
     this.#startedAt = Date.now() / 1000;
     if (!this.#options.withoutHeartbeat) {
       this.#heartbeat = new Heartbeat(events, this.state, this.#options.heartbeatInterval);
       this.#heartbeat.start();
     }
     log.info({ node: this.hostname, queues: this.queues, concurrency: this.concurrency }, `${this.hostname} ready.`);
+  }
+
+  #makeAutoscaler(): Autoscaler | undefined {
+    const { autoscale: range } = this.#options;
+    if (!range) return undefined;
+    const onRange = (): void => this.#consumer?.updatePrefetch();
+    const keepalive = keepaliveOf(process.env);
+    return new Autoscaler({ range, pool: this.#pool, state: this.state, log: this.#context.log, onRange, keepalive });
   }
 
   /** Tries again and again, with growing pauses, as often as the settings allow. */
@@ -341,6 +360,7 @@ export class Worker {
 
   async #close(): Promise<void> {
     this.#heartbeat?.stop();
+    this.#autoscaler?.stop();
     await this.#pool.terminate();
     await this.#events?.flush();
     await this.#pidbox?.close().catch(() => undefined);

@@ -1,3 +1,4 @@
+import { appendFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { threadId } from "node:worker_threads";
 import { Celery, Float, Ignore, Reject } from "celeriac";
@@ -104,4 +105,28 @@ app.task("tasks.signal", async (signal) => {
 app.task("tasks.hoard", (megabytes) => {
   kept.push(...Array.from({ length: megabytes * 8 }, (_, n) => new Array(16_000).fill(n + 0.5)));
   return [process.pid, threadId];
+});
+
+/** Leaves a line for each run. */
+const ran = (word) => appendFileSync("runs", `${word}\n`);
+
+app.task({ name: "tasks.lost", acksLate: true, rejectOnWorkerLost: true }, (word) => {
+  ran(word);
+  process.exit(1);
+});
+app.task({ name: "tasks.lost_once", acksLate: true }, (word) => {
+  ran(word);
+  process.exit(1);
+});
+app.task({ name: "tasks.lost_retry", retryOnWorkerLost: true, maxRetries: 1, defaultRetryDelay: 0.1 }, (word) => {
+  ran(word);
+  process.exit(1);
+});
+app.task({ name: "tasks.fatal", acksLate: true }, (word) => {
+  ran(word);
+  process.kill(process.pid, "SIGKILL");
+});
+app.task({ name: "tasks.once", acksLate: true }, (word) => {
+  ran(word);
+  return word;
 });

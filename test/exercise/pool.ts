@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
@@ -22,13 +22,15 @@ export class PoolAtWork implements AsyncDisposable {
   readonly app: Celery;
   readonly redis = new Redis(inject("redisUrl"));
   readonly #pool: string;
+  readonly #broker: string;
 
-  constructor(pool: string, settings: GivenSettings = {}) {
+  constructor(pool: string, broker = inject("redisUrl"), settings: GivenSettings = {}) {
     this.#pool = pool;
+    this.#broker = broker;
     this.project.write("tasks.mjs", readFileSync(join(import.meta.dirname, "pool-tasks.mjs"), "utf8"));
-    const url = inject("redisUrl");
+    const backend = inject("redisUrl");
     const own = { taskDefaultQueue: this.queue, controlExchange: this.queue, eventExchange: this.queue };
-    this.app = new Celery("shop", { broker: url, backend: url, ...own, ...settings });
+    this.app = new Celery("shop", { broker, backend, ...own, ...settings });
   }
 
   /** Starts a worker, and waits until it takes tasks. */
@@ -48,9 +50,15 @@ export class PoolAtWork implements AsyncDisposable {
   }
 
   #environment(settings: GivenSettings): NodeJS.ProcessEnv {
-    const url = inject("redisUrl");
     const SETTINGS = JSON.stringify(settings);
-    return { CELERY_BROKER_URL: url, CELERY_RESULT_BACKEND: url, QUEUE: this.queue, SETTINGS };
+    const urls = { CELERY_BROKER_URL: this.#broker, CELERY_RESULT_BACKEND: inject("redisUrl") };
+    return { ...urls, QUEUE: this.queue, SETTINGS };
+  }
+
+  /** What the runs of tasks left, a word each. */
+  runs(): string[] {
+    const file = join(this.project.folder, "runs");
+    return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
   }
 
   /** What is stored of a result, as text. */

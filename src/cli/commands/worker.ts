@@ -9,7 +9,7 @@ import { includeModule } from "../load-app.ts";
 import { LOG_LEVELS } from "../log.ts";
 import { takePidfile } from "../pidfile.ts";
 import { stopOnSignals } from "../signals.ts";
-import { address, count, countOrNone, names, seconds } from "../values.ts";
+import { address, count, countOrNone, names, range, seconds } from "../values.ts";
 
 interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
   hostname?: string;
@@ -29,6 +29,7 @@ interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
   health?: { host: string; port: number };
   maxTasksPerChild?: number;
   maxMemoryPerChild?: number;
+  autoscale?: { max: number; min: number };
 }
 
 /** Where tasks can run, under our names and under Celery's. */
@@ -72,6 +73,7 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
       "where tasks run: async (default) or solo in this process; threads; processes, which can be killed",
       poolName,
     )
+    .option("--autoscale <max,min>", "let the pool grow and shrink between these two with the tasks in hand", range)
     .option("-E, --task-events", "send events that monitors such as Flower show")
     .option("--time-limit <seconds>", "hard time limit of tasks that have none of their own", seconds)
     .option("--soft-time-limit <seconds>", "soft time limit of tasks that have none of their own", seconds)
@@ -107,6 +109,7 @@ async function runWorker(
       ...given("heartbeatInterval", options.heartbeatInterval),
       ...given("timeLimit", options.timeLimit),
       ...given("softTimeLimit", options.softTimeLimit),
+      ...given("autoscale", options.autoscale),
       ...given("maxTasksPerChild", options.maxTasksPerChild),
       ...given("maxMemoryPerChild", options.maxMemoryPerChild),
       ...given("module", options.app ?? process.env.CELERY_APP),
