@@ -10,6 +10,7 @@ const OPTIONAL = "mysql2|better-sqlite3";
 const SHARED = [
   "^src/brokers/(?:broker|deadline|virtual)[.]ts$",
   "^src/backends/(?:backend|key-value|result-poller|waiters)[.]ts$",
+  "^src/pools/(?:pool|job-queue)[.]ts$",
 ];
 
 /** @type {import("dependency-cruiser").IConfiguration} */
@@ -64,7 +65,7 @@ export default {
       name: "adapters-do-not-know-each-other",
       severity: "error",
       from: { path: "^src/(brokers|backends|pools)/([^/]+?)(?:[.]ts$|/)" },
-      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED, "^src/pools/pool[.]ts$"] },
+      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED] },
     },
     {
       name: "adapters-keep-to-their-kind",

@@ -17,6 +17,7 @@ import { EventDispatcher } from "../events/dispatcher.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
 import { selfInPlace } from "../worker/self.ts";
+import { TaskRunner } from "../worker/task-runner.ts";
 import { Worker, type WorkerOptions } from "../worker/worker.ts";
 import { authFromSettings } from "./auth.ts";
 import { CanvasSender } from "./canvas.ts";
@@ -251,6 +252,11 @@ export class Celery implements AsyncDisposable {
     const worker = new Worker(this.#workerContext(), options);
     this.#workers.add(worker);
     return worker;
+  }
+
+  /** Runs tasks for a worker in another process or thread; what a pool's child works with. */
+  taskRunner(): TaskRunner {
+    return new TaskRunner(this.#workerContext());
   }
 
   /** Closes every connection. What still waits for a result rejects. Safe to call twice. */

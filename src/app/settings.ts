@@ -104,6 +104,10 @@ export interface Settings {
   taskAcksOnFailure: boolean | null;
   taskAcksOnTimeout: boolean | null;
   taskRejectOnWorkerLost: boolean;
+  /** True to retry a task whose worker was lost, as often as it may be retried. */
+  taskRetryOnWorkerLost: boolean;
+  /** How often a task may be lost with its worker before it fails; null for no limit. Celery has no such limit. */
+  taskRedeliveryLimit: number | null;
   taskTimeLimit: number | null;
   taskSoftTimeLimit: number | null;
   taskSendSentEvent: boolean;
@@ -119,6 +123,12 @@ export interface Settings {
   workerEnableRemoteControl: boolean;
   workerDetectQuorumQueues: boolean;
   workerPool: string;
+  /** True to look at the result of a late acknowledged task that is delivered again, and not to run it twice. */
+  workerDeduplicateSuccessfulTasks: boolean;
+  /** How many tasks a child of the pools `threads` and `processes` runs before it is replaced. */
+  workerMaxTasksPerChild: number | null;
+  /** KiB of memory after which such a child is replaced. */
+  workerMaxMemoryPerChild: number | null;
 
   controlExchange: string;
   controlQueueTtl: number;
@@ -241,6 +251,8 @@ const schema = z.object({
   taskAcksOnFailure: z.boolean().nullable().default(null),
   taskAcksOnTimeout: z.boolean().nullable().default(null),
   taskRejectOnWorkerLost: z.boolean().default(false),
+  taskRetryOnWorkerLost: z.boolean().default(false),
+  taskRedeliveryLimit: z.int().positive().nullable().default(20),
   taskTimeLimit: seconds.nullable().default(null),
   taskSoftTimeLimit: seconds.nullable().default(null),
   taskSendSentEvent: z.boolean().default(false),
@@ -256,6 +268,9 @@ const schema = z.object({
   workerEnableRemoteControl: z.boolean().default(true),
   workerDetectQuorumQueues: z.boolean().default(true),
   workerPool: z.string().default("async"),
+  workerDeduplicateSuccessfulTasks: z.boolean().default(false),
+  workerMaxTasksPerChild: z.int().positive().nullable().default(null),
+  workerMaxMemoryPerChild: z.int().positive().nullable().default(null),
 
   controlExchange: z.string().default("celery"),
   controlQueueTtl: seconds.default(300),

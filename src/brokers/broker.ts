@@ -134,6 +134,11 @@ export interface Delivery {
    */
   readonly returned: boolean;
   /**
+   * Notes that work on a redelivered message begins. Resolves with how often it was begun as one before and not settled,
+   * which is how often a worker was lost in the middle of it. Left out where the transport cannot count.
+   */
+  begin?(): Promise<number>;
+  /**
    * The message is done. Settling is sent in the background, many at a time, and before the consumer closes. Nothing
    * happens when it was returned.
    */

@@ -30,7 +30,12 @@ export class Request {
   /** Seconds since the epoch at which it began to run. */
   timeStart: number | null = null;
   acknowledged = false;
-  /** Ends the task from outside, revoked or because the worker goes away: set while it runs. */
+  /** The process that it runs in. */
+  workerPid: number | null = null;
+  /**
+   * Ends the task from outside, revoked or because the worker goes away: set while it runs. Of one that is terminated
+   * the reason's message names the signal, for the child that it runs in.
+   */
   end: ((how: "terminated" | "cancelled", reason: Error) => void) | undefined;
 
   /**

@@ -48,6 +48,8 @@ export class RedisConsumer implements Consumer, Settlement {
   readonly #queues = new Map<string, Queue>();
   readonly #subscriptions = new Map<string, () => Promise<void>>();
   readonly #held = new Map<string, string>();
+  /** Tags of messages that {@link begin} counted. */
+  readonly #begun = new Set<string>();
   readonly #id = randomUUID();
   #prefetch: number;
   #cancelled = false;
@@ -121,8 +123,14 @@ export class RedisConsumer implements Consumer, Settlement {
     this.#wake?.();
   }
 
+  async begin(tag: string): Promise<number> {
+    this.#begun.add(tag);
+    return this.#context.unacked.begin(await this.#context.whenReady(), tag);
+  }
+
   settle(tag: string, how: "ack" | "requeue"): void {
     if (!this.#held.delete(tag)) return;
+    if (this.#begun.delete(tag)) this.#forgetBegun(tag).catch(() => undefined);
     (how === "ack" ? this.#acked : this.#requeued).push(tag);
     if (!this.#settleScheduled) {
       this.#settleScheduled = true;
@@ -158,6 +166,10 @@ export class RedisConsumer implements Consumer, Settlement {
     } finally {
       this.#context.onClosed(this);
     }
+  }
+
+  async #forgetBegun(tag: string): Promise<void> {
+    await this.#context.unacked.forgetBegun(await this.#context.whenReady(), tag);
   }
 
   /** Sends what is to be forgotten and what is to be put back; what the connection loses is sent on the next one. */
