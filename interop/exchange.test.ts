@@ -146,6 +146,19 @@ function exchange(python: string, transport: Transport, version: string): void {
       expect(await client.run(code)).toBe(35);
     });
 
+    it("and its members keep their own time to begin and to expire", async () => {
+      // Options of a signature that JSON has no form for, or that JavaScript cannot tell from others.
+      const code = `
+from datetime import datetime, timedelta, timezone
+soon = datetime.now(timezone(timedelta(hours=2))) + timedelta(seconds=0.5)
+result = chain(
+        ts("add", 1, 2),
+        ts("mul", 10).set(eta=soon, expires=soon + timedelta(minutes=5)),
+        ts("add", 5).set(expires=300.0, countdown=0.1),
+      )().get(timeout=20)`;
+      expect(await client.run(code)).toBe(35);
+    });
+
     it("when TypeScript sends it", async () => {
       const add = app.remote<[number, number], number>("typescript.add", { queue: sides.queues.typescript });
       const sent = await chain(add.s(1, 2), app.remote("tasks.mul", onPython()).s(10), add.s(5)).applyAsync();

@@ -2,7 +2,9 @@ import { writes } from "../../protocol/compatibility.ts";
 import type { MessageProperties } from "../../protocol/message/message.ts";
 import type { TaskOptions } from "../../protocol/message/task-options.ts";
 import { DateTime, isoFormat, parseIsoTime } from "../../protocol/python/datetime.ts";
+import { Float } from "../../protocol/python/numbers.ts";
 import { repr } from "../../protocol/python/repr.ts";
+import { forwardedValue } from "../../protocol/serialization/forwarded.ts";
 import type { Queue, Route } from "../../protocol/transport/entities.ts";
 import { TaskTypeError } from "./errors.ts";
 import type { RoutedOptions } from "./router.ts";
@@ -74,6 +76,7 @@ const CONSUMED = new Set([
  */
 export function sendPlan(options: RoutedOptions, settings: Settings, { origin, replyTo }: SenderIdentity): SendPlan {
   const queue = options.queue as Queue;
+  const expires = plain(options.expires);
   return {
     queue,
     route: routeOf(options, queue),
@@ -83,8 +86,8 @@ export function sendPlan(options: RoutedOptions, settings: Settings, { origin, r
     parentId: text(options.parent_id),
     task: {
       countdown: number("countdown", options.countdown),
-      eta: moment("eta", options.eta),
-      expires: typeof options.expires === "number" ? options.expires : moment("expires", options.expires),
+      eta: moment("eta", plain(options.eta)),
+      expires: typeof expires === "number" ? expires : moment("expires", expires),
       groupId: text(options.group_id),
       groupIndex: groupIndex(options, settings),
       retries: number("retries", options.retries) ?? 0,
@@ -113,7 +116,7 @@ export function sendPlan(options: RoutedOptions, settings: Settings, { origin, r
     deliveryMode: deliveryMode(
       options.delivery_mode ?? queue.exchange.deliveryMode ?? settings.taskDefaultDeliveryMode,
     ),
-    expires: expirationOf(options.expires, settings),
+    expires: expirationOf(expires, settings),
     priority: "priority" in options ? number("priority", options.priority) : undefined,
     publishing: publishPolicy(options, settings),
   };
@@ -199,8 +202,15 @@ function text(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value : null;
 }
 
-/** Also of a number that came in a message and is forwarded as its text. @throws TaskTypeError for what is none */
-function number(name: string, value: unknown): number | null {
+/** An option's value: one that came in a message is forwarded in the form that it was written in. */
+function plain(option: unknown): unknown {
+  const value = typeof option === "object" && option !== null ? forwardedValue(option) : option;
+  return value instanceof Float ? value.value : value;
+}
+
+/** @throws TaskTypeError for what is none */
+function number(name: string, option: unknown): number | null {
+  const value = plain(option);
   if (value === undefined || value === null) return null;
   const read = Number(value);
   if (Number.isNaN(read)) throw new TaskTypeError(`${optionName(name)} must be a number, not ${repr(value)}`);
