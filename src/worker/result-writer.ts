@@ -1,3 +1,4 @@
+import { isMapping } from "../../protocol/message/headers.ts";
 import type { StoredException } from "../../protocol/result/exception.ts";
 import { type MetaRequest, taskMeta } from "../../protocol/result/meta.ts";
 import type { ResultTuple } from "../../protocol/result/result-tuple.ts";
@@ -65,7 +66,7 @@ export class ResultWriter {
       extended: this.#context.settings.resultExtended,
       now: this.#context.isoNow(),
     });
-    await this.#persistently(`result of ${taskId}`, (backend) => backend.storeResult(meta, reply));
+    await this.#persistently(`result of ${taskId}`, (backend) => backend.storeResult(meta, reply, metaRequest));
   }
 
   /** An error in the form that it is stored in. */
@@ -102,6 +103,10 @@ export class ResultWriter {
       routingKey: delivery.routingKey,
       stampedHeaders: headers.stamped_headers,
       stamps: headers.stamps,
+      argsrepr: headers.argsrepr,
+      kwargsrepr: headers.kwargsrepr,
+      ...(typeof headers.periodic_task_name === "string" && { periodicTaskName: headers.periodic_task_name }),
+      ...(isMapping(headers.meta) && { meta: headers.meta }),
       ...(children && { children }),
     };
   }
