@@ -68,6 +68,8 @@ export interface Settings {
   databaseTableNames: { task?: string | undefined; group?: string | undefined } | null;
   databaseTableSchemas: { task?: string | undefined; group?: string | undefined } | null;
   databaseCreateTablesAtSetup: boolean;
+  /** Where Django's database is, for `resultBackend: "django-db"`: `postgresql://…`, `mysql://…`, `sqlite:///…`. Ours. */
+  djangoDatabaseUrl: string | null;
 
   acceptContent: string[];
   /** Bytes that a compressed message or result may inflate to; null for no limit. Celery has no such limit. */
@@ -214,6 +216,7 @@ const schema = z.object({
   databaseTableNames: tables.nullable().default(null),
   databaseTableSchemas: tables.nullable().default(null),
   databaseCreateTablesAtSetup: z.boolean().default(true),
+  djangoDatabaseUrl: z.string().nullable().default(null),
 
   acceptContent: z.array(z.string()).default(["json"]),
   inflatedSizeLimit: z.int().positive().nullable().default(INFLATED_SIZE_LIMIT),
