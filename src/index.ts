@@ -62,4 +62,5 @@ export type {
 export { KeyValueBackend, type StoredValue } from "./backends/key-value.ts";
 export { Control, Inspect } from "./control/control.ts";
 export type { Logger } from "./logger.ts";
-export type { Worker, WorkerOptions } from "./worker/worker.ts";
+export type { Worker } from "./worker/worker.ts";
+export type { WorkerOptions } from "./worker/worker-options.ts";

@@ -124,6 +124,14 @@ export interface Settings {
   workerSendTaskEvents: boolean;
   workerEnableRemoteControl: boolean;
   workerDetectQuorumQueues: boolean;
+  /** True to take from a queue of the worker's own as well: `<node name>.dq2`. */
+  workerDirect: boolean;
+  /** Seconds that a cold stop gives running tasks. */
+  workerSoftShutdownTimeout: number;
+  /** True to wait that long also when nothing runs. */
+  workerEnableSoftShutdownOnIdle: boolean;
+  /** True to end late acknowledged tasks when the connection to the broker is lost, which gives them to others. */
+  workerCancelLongRunningTasksOnConnectionLoss: boolean;
   workerPool: string;
   /** True to look at the result of a late acknowledged task that is delivered again, and not to run it twice. */
   workerDeduplicateSuccessfulTasks: boolean;
@@ -270,6 +278,10 @@ const schema = z.object({
   workerSendTaskEvents: z.boolean().default(false),
   workerEnableRemoteControl: z.boolean().default(true),
   workerDetectQuorumQueues: z.boolean().default(true),
+  workerDirect: z.boolean().default(false),
+  workerSoftShutdownTimeout: seconds.default(0),
+  workerEnableSoftShutdownOnIdle: z.boolean().default(false),
+  workerCancelLongRunningTasksOnConnectionLoss: z.boolean().default(false),
   workerPool: z.string().default("async"),
   workerDeduplicateSuccessfulTasks: z.boolean().default(false),
   workerMaxTasksPerChild: z.int().positive().nullable().default(null),
