@@ -10,6 +10,7 @@ const OPTIONAL = "mysql2|better-sqlite3|mongodb";
 const SHARED = [
   "^src/brokers/(?:broker|deadline|virtual)[.]ts$",
   "^src/backends/(?:backend|key-value|optional-driver|result-poller|retries|waiters)[.]ts$",
+  "^src/pools/(?:pool|job-queue)[.]ts$",
 ];
 
 /** @type {import("dependency-cruiser").IConfiguration} */
@@ -64,7 +65,7 @@ export default {
       name: "adapters-do-not-know-each-other",
       severity: "error",
       from: { path: "^src/(brokers|backends|pools)/([^/]+?)(?:[.]ts$|/)" },
-      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED, "^src/pools/pool[.]ts$"] },
+      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED] },
     },
     {
       name: "adapters-keep-to-their-kind",
@@ -115,10 +116,13 @@ export default {
     },
     {
       name: "the-command-line-comes-through-the-index",
-      comment: "What the command can do, a program can do. Its own overrides of settings are the exception.",
+      comment: "What the command can do, a program can do. Its own overrides of settings are the exception, and names.",
       severity: "error",
       from: { path: "^src/cli/" },
-      to: { path: "^src/", pathNot: ["^src/(?:cli/|(?:index|version|masked-url)[.]ts$)", "^src/app/overrides[.]ts$"] },
+      to: {
+        path: "^src/",
+        pathNot: ["^src/(?:cli/|(?:index|version|masked-url)[.]ts$)", "^src/app/(?:overrides|nodename)[.]ts$"],
+      },
     },
     {
       name: "nobody-knows-the-command-line",

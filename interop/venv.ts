@@ -4,16 +4,19 @@ import { promisify } from "node:util";
 
 /**
  * The interpreter of a Python environment with this Celery, which is made when it is missing; undefined where there is
- * no Python.
+ * no Python that this Celery runs with, which is said on stderr.
  * @param version one of versions.json
+ * @param extra more requirements, for an environment of its own: `django`
  */
-export async function madeVenv(version: string): Promise<string | undefined> {
+export async function madeVenv(version: string, ...extra: string[]): Promise<string | undefined> {
   try {
-    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python/make-venv"), [version]);
+    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python/make-venv"), [version, ...extra]);
     return stdout.trim();
   } catch (error) {
+    const { code, stderr } = error as { code?: unknown; stderr?: string };
     // What `make-venv` says when there is no Python.
-    if ((error as { code?: unknown }).code === 69) return undefined;
-    throw error;
+    if (code !== 69) throw error;
+    console.warn(stderr?.trim());
+    return undefined;
   }
 }

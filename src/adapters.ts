@@ -4,7 +4,9 @@ import type { Database } from "./backends/database/database.ts";
 import type { Broker, BrokerOptions } from "./brokers/broker.ts";
 import { maskedUrl } from "./masked-url.ts";
 import { AsyncPool } from "./pools/async.ts";
-import type { Pool } from "./pools/pool.ts";
+import { processPool } from "./pools/children/processes.ts";
+import { threadPool } from "./pools/children/threads.ts";
+import type { Pool, PoolOptions } from "./pools/pool.ts";
 
 /** Makes an adapter; its driver is loaded only when it is asked for. */
 type BrokerFactory = (options: BrokerOptions) => Promise<Broker>;
@@ -34,9 +36,20 @@ const inDatabase =
     const { DatabaseBackend } = await import("./backends/database/database-backend.ts");
     return new DatabaseBackend(options, await open(options));
   };
-const mysqlBackend = inDatabase(async (options) =>
-  (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options),
-);
+
+const inDjango =
+  (open: (options: BackendOptions) => Promise<Database>): BackendFactory =>
+  async (options) => {
+    const { DjangoBackend } = await import("./backends/database/django-backend.ts");
+    return new DjangoBackend(options, await open(options));
+  };
+
+const openPostgres = async (options: BackendOptions): Promise<Database> =>
+  new (await import("./backends/database/postgres.ts")).PostgresDatabase(options);
+const openMysql = async (options: BackendOptions): Promise<Database> =>
+  (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options);
+const openSqlite = async (options: BackendOptions): Promise<Database> =>
+  (await import("./backends/database/sqlite.ts")).SqliteDatabase.open(options);
 
 const cacheBackend: BackendFactory = async (options) =>
   new (await import("./backends/cache/cache-backend.ts")).CacheBackend(options);
@@ -71,14 +84,15 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   "cache+pylibmc": cacheBackend,
   mongodb: mongodbBackend,
   "mongodb+srv": mongodbBackend,
-  "db+postgresql": inDatabase(
-    async (options) => new (await import("./backends/database/postgres.ts")).PostgresDatabase(options),
-  ),
-  "db+mysql": mysqlBackend,
-  "db+mariadb": mysqlBackend,
-  "db+sqlite": inDatabase(async (options) =>
-    (await import("./backends/database/sqlite.ts")).SqliteDatabase.open(options),
-  ),
+  "db+postgresql": inDatabase(openPostgres),
+  "db+mysql": inDatabase(openMysql),
+  "db+mariadb": inDatabase(openMysql),
+  "db+sqlite": inDatabase(openSqlite),
+  "django-db+postgresql": inDjango(openPostgres),
+  "django-db+postgres": inDjango(openPostgres),
+  "django-db+mysql": inDjango(openMysql),
+  "django-db+mariadb": inDjango(openMysql),
+  "django-db+sqlite": inDjango(openSqlite),
   disabled: async () => new (await import("./backends/disabled.ts")).DisabledBackend(),
 };
 
@@ -108,17 +122,47 @@ export async function createBackend(
   return factory(options);
 }
 
+/** The pools, and what of Celery's stands for which. */
+const POOL_NAMES: ReadonlyMap<string, PoolName> = new Map([
+  ["async", "async"],
+  ["solo", "solo"],
+  ["threads", "threads"],
+  ["processes", "processes"],
+  ["prefork", "processes"],
+  ["eventlet", "async"],
+  ["gevent", "async"],
+]);
+
+/** Where tasks run. */
+export type PoolName = "async" | "solo" | "threads" | "processes";
+
 /**
- * The pool of that name. `prefork`, Celery's own default, is `async` here.
- *
- * @param limit how many jobs run at a time
+ * The pool that a name stands for: one of ours, or Celery's that comes nearest to it.
  * @throws ImproperlyConfigured for a name that is none
  */
-export function createPool(name: string, limit: number): Pool {
-  if (name !== "async" && name !== "prefork") {
-    throw new ImproperlyConfigured(`pool cannot be ${JSON.stringify(name)}: the only pool so far is async`);
+export function poolName(name: string): PoolName {
+  const pool = POOL_NAMES.get(name);
+  if (pool) return pool;
+  const names = [...POOL_NAMES.keys()].join(", ");
+  throw new ImproperlyConfigured(`pool cannot be ${JSON.stringify(name)}: it is one of ${names}`);
+}
+
+/** The program that the children of pools run. */
+const CHILD_PROGRAM = new URL("./cli/pool-child.js", import.meta.url);
+
+/** A pool, without its children. */
+export function createPool(name: PoolName, options: Omit<PoolOptions, "program">): Pool {
+  const whole = { ...options, program: CHILD_PROGRAM };
+  switch (name) {
+    case "async":
+      return new AsyncPool(options.limit);
+    case "solo":
+      return new AsyncPool(1, "solo", 1);
+    case "threads":
+      return threadPool(whole);
+    case "processes":
+      return processPool(whole);
   }
-  return new AsyncPool(limit);
 }
 
 /** What stands before `://`, or the whole for a name like `disabled` or `rpc`. */
@@ -128,7 +172,7 @@ function schemeOf(url: string): string {
 
 /** `db+mysql` of `db+mysql+pymysql` and `database+mysql`: which driver Python uses does not matter here. */
 function driverless(scheme: string): string {
-  return scheme.replace(/^(?:db|database)\+([^+]+).*$/, "db+$1");
+  return scheme.replace(/^database\+/, "db+").replace(/^((?:django-)?db\+[^+]+).*$/, "$1");
 }
 
 function unknownScheme(setting: string, url: string, known: object): ImproperlyConfigured {

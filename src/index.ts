@@ -1,3 +1,4 @@
+export type { Compatibility } from "../protocol/compatibility.ts";
 export { FrozenSet, OrderedDict, Tuple, tuple } from "../protocol/python/collections.ts";
 export { DateTime, PlainDate, PlainTime } from "../protocol/python/datetime.ts";
 export { Decimal } from "../protocol/python/decimal.ts";
@@ -44,7 +45,7 @@ export type { QueueSetting } from "./app/queues.ts";
 export { AsyncResult, type GetOptions, GroupResult } from "./app/result.ts";
 export type { RouteFunction, RouteSetting } from "./app/router.ts";
 export type { SendOptions } from "./app/send-options.ts";
-export type { Compatibility, RetryPolicy, Settings } from "./app/settings.ts";
+export type { RetryPolicy, Settings } from "./app/settings.ts";
 export { Signature } from "./app/signature.ts";
 export type { RetryOptions, Self, Task, TaskOptions } from "./app/task.ts";
 export type { DeliveryInfo, TaskRequest as Request } from "./app/task-request.ts";
@@ -61,4 +62,5 @@ export type {
 export { KeyValueBackend, type StoredValue } from "./backends/key-value.ts";
 export { Control, Inspect } from "./control/control.ts";
 export type { Logger } from "./logger.ts";
-export type { Worker, WorkerOptions } from "./worker/worker.ts";
+export type { Worker } from "./worker/worker.ts";
+export type { WorkerOptions } from "./worker/worker-options.ts";

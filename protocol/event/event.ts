@@ -1,3 +1,5 @@
+import { Float } from "../python/numbers.ts";
+
 /** An event as it is sent: a dict whose only fixed part is its type. Mirrors `celery/events/event.py Event`. */
 export interface CeleryEvent {
   type: string;
@@ -24,3 +26,11 @@ export function eventGroup(type: string): string {
 
 /** How many events of one group a worker holds back at the most. */
 export const EVENT_BUFFER_LIMIT = 24;
+
+/**
+ * The field `utcoffset`. Mirrors `celery/utils/time.py utcoffset`, which cuts to whole hours up to 5.6.
+ * @param minutes west of Greenwich
+ */
+export function utcoffset(minutes: number, whole: boolean): number | Float {
+  return whole ? Math.floor(minutes / 60) : new Float(minutes / 60);
+}

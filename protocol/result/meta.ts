@@ -39,6 +39,13 @@ export interface MetaRequest {
   stampedHeaders?: string[] | null;
   stamps?: Record<string, unknown>;
   children?: ResultTuple[];
+  /** The arguments as the sender showed them; kept by `django-db` alone, as all that follows. */
+  argsrepr?: string | null;
+  kwargsrepr?: string | null;
+  /** What django-celery-beat calls the entry that the task was sent for. */
+  periodicTaskName?: string | null;
+  /** What the application wants kept beside the result. */
+  meta?: Record<string, unknown> | null;
 }
 
 /** One result to be stored. */
@@ -58,7 +65,8 @@ export interface MetaInput {
 export function taskMeta({ taskId, state, result, traceback, request, extended, now }: MetaInput): TaskMeta {
   return {
     status: state,
-    result,
+    // A key that is undefined would not be written, and Python looks it up.
+    result: result === undefined ? null : result,
     traceback: traceback ?? null,
     children: request?.children ?? [],
     date_done: READY_STATES.has(state) ? now : null,

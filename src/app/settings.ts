@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import leven from "leven";
 import { z } from "zod";
+import { COMPATIBILITIES, type Compatibility } from "../../protocol/compatibility.ts";
 import type { BackendFactory } from "../backends/backend.ts";
 import { INFLATED_SIZE_LIMIT } from "../compression/compression.ts";
 import { maskedUrl } from "../masked-url.ts";
@@ -17,9 +18,6 @@ export interface RetryPolicy {
   interval_step: number;
   interval_max: number;
 }
-
-/** The oldest Celery in the fleet, which decides how what later versions changed is written. */
-export type Compatibility = "5.0" | "5.2" | "5.3" | "5.7";
 
 /** Celery's settings that this package acts on, with Celery's defaults. Durations are seconds. */
 export interface Settings {
@@ -38,6 +36,8 @@ export interface Settings {
   brokerUseSsl: boolean | Record<string, unknown>;
   brokerFailoverStrategy: "round-robin" | "shuffle";
   brokerLoginMethod: string | null;
+  /** What RabbitMQ keeps tasks in until their time, once a queue is a quorum queue. */
+  brokerNativeDelayedDeliveryQueueType: "classic" | "quorum";
 
   resultBackend: string | null;
   resultBackendTransportOptions: Record<string, unknown>;
@@ -86,6 +86,8 @@ export interface Settings {
   databaseTableNames: { task?: string | undefined; group?: string | undefined } | null;
   databaseTableSchemas: { task?: string | undefined; group?: string | undefined } | null;
   databaseCreateTablesAtSetup: boolean;
+  /** Where Django's database is, for `resultBackend: "django-db"`: `postgresql://…`, `mysql://…`, `sqlite:///…`. Ours. */
+  djangoDatabaseUrl: string | null;
 
   acceptContent: string[];
   /** Bytes that a compressed message or result may inflate to; null for no limit. Celery has no such limit. */
@@ -122,6 +124,10 @@ export interface Settings {
   taskAcksOnFailure: boolean | null;
   taskAcksOnTimeout: boolean | null;
   taskRejectOnWorkerLost: boolean;
+  /** True to retry a task whose worker was lost, as often as it may be retried. */
+  taskRetryOnWorkerLost: boolean;
+  /** How often a task may be lost with its worker before it fails; null for no limit. Celery has no such limit. */
+  taskRedeliveryLimit: number | null;
   taskTimeLimit: number | null;
   taskSoftTimeLimit: number | null;
   taskSendSentEvent: boolean;
@@ -136,12 +142,27 @@ export interface Settings {
   workerSendTaskEvents: boolean;
   workerEnableRemoteControl: boolean;
   workerDetectQuorumQueues: boolean;
+  /** True to take from a queue of the worker's own as well: `<node name>.dq2`. */
+  workerDirect: boolean;
+  /** Seconds that a cold stop gives running tasks. */
+  workerSoftShutdownTimeout: number;
+  /** True to wait that long also when nothing runs. */
+  workerEnableSoftShutdownOnIdle: boolean;
+  /** True to end late acknowledged tasks when the connection to the broker is lost, which gives them to others. */
+  workerCancelLongRunningTasksOnConnectionLoss: boolean;
   workerPool: string;
+  /** True to look at the result of a late acknowledged task that is delivered again, and not to run it twice. */
+  workerDeduplicateSuccessfulTasks: boolean;
+  /** How many tasks a child of the pools `threads` and `processes` runs before it is replaced. */
+  workerMaxTasksPerChild: number | null;
+  /** KiB of memory after which such a child is replaced. */
+  workerMaxMemoryPerChild: number | null;
 
   controlExchange: string;
   controlQueueTtl: number;
   controlQueueExpires: number;
-  controlQueueExclusive: boolean;
+  /** null for what `compatibility` says: true from 5.7 on. */
+  controlQueueExclusive: boolean | null;
   controlQueueDurable: boolean;
   eventExchange: string;
   eventSerializer: string;
@@ -191,6 +212,7 @@ const schema = z.object({
   brokerUseSsl: z.union([z.boolean(), options]).default(false),
   brokerFailoverStrategy: z.enum(["round-robin", "shuffle"]).default("round-robin"),
   brokerLoginMethod: z.string().nullable().default(null),
+  brokerNativeDelayedDeliveryQueueType: queueType.default("quorum"),
 
   resultBackend: z.string().nullable().default(null),
   resultBackendTransportOptions: options.default({}),
@@ -236,11 +258,12 @@ const schema = z.object({
   databaseTableNames: tables.nullable().default(null),
   databaseTableSchemas: tables.nullable().default(null),
   databaseCreateTablesAtSetup: z.boolean().default(true),
+  djangoDatabaseUrl: z.string().nullable().default(null),
 
   acceptContent: z.array(z.string()).default(["json"]),
   inflatedSizeLimit: z.int().positive().nullable().default(INFLATED_SIZE_LIMIT),
   enableUtc: z.boolean().default(true),
-  timezone: z.string().nullable().default(null),
+  timezone: z.string().refine(isTimeZone, "it is an IANA name, such as Europe/Berlin").nullable().default(null),
 
   taskDefaultQueue: z.string().min(1).default("celery"),
   taskDefaultQueueType: queueType.default("classic"),
@@ -273,6 +296,8 @@ const schema = z.object({
   taskAcksOnFailure: z.boolean().nullable().default(null),
   taskAcksOnTimeout: z.boolean().nullable().default(null),
   taskRejectOnWorkerLost: z.boolean().default(false),
+  taskRetryOnWorkerLost: z.boolean().default(false),
+  taskRedeliveryLimit: z.int().positive().nullable().default(20),
   taskTimeLimit: seconds.nullable().default(null),
   taskSoftTimeLimit: seconds.nullable().default(null),
   taskSendSentEvent: z.boolean().default(false),
@@ -287,12 +312,19 @@ const schema = z.object({
   workerSendTaskEvents: z.boolean().default(false),
   workerEnableRemoteControl: z.boolean().default(true),
   workerDetectQuorumQueues: z.boolean().default(true),
+  workerDirect: z.boolean().default(false),
+  workerSoftShutdownTimeout: seconds.default(0),
+  workerEnableSoftShutdownOnIdle: z.boolean().default(false),
+  workerCancelLongRunningTasksOnConnectionLoss: z.boolean().default(false),
   workerPool: z.string().default("async"),
+  workerDeduplicateSuccessfulTasks: z.boolean().default(false),
+  workerMaxTasksPerChild: z.int().positive().nullable().default(null),
+  workerMaxMemoryPerChild: z.int().positive().nullable().default(null),
 
   controlExchange: z.string().default("celery"),
   controlQueueTtl: seconds.default(300),
   controlQueueExpires: seconds.default(10),
-  controlQueueExclusive: z.boolean().default(true),
+  controlQueueExclusive: z.boolean().nullable().default(null),
   controlQueueDurable: z.boolean().default(false),
   eventExchange: z.string().default("celeryev"),
   eventSerializer: z.string().default("json"),
@@ -308,8 +340,17 @@ const schema = z.object({
   securityCertStore: z.string().nullable().default(null),
   securityDigest: z.string().default("sha256"),
 
-  compatibility: z.enum(["5.0", "5.2", "5.3", "5.7"]).default("5.7"),
+  compatibility: z.enum(COMPATIBILITIES).default("5.7"),
 }) satisfies z.ZodType<Settings>;
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const NAMES = Object.keys(schema.shape);
 

@@ -1,4 +1,4 @@
-import type { TaskMeta } from "../../protocol/result/meta.ts";
+import type { MetaRequest, TaskMeta } from "../../protocol/result/meta.ts";
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
 import type { Broker } from "../brokers/broker.ts";
@@ -27,6 +27,8 @@ export interface BackendOptions {
   resultPersistent: boolean | null;
   /** Whether the queue for results is durable: from Celery 5.7 on, and a fleet must agree. */
   replyQueueDurable: boolean;
+  /** False to count the parts of chords as Celery before 5.7 does: without claims and marks; true unless given. */
+  chordClaims?: boolean;
   /** The `redis_` settings: what the URL leaves open, and how long to wait. */
   redis: RedisSettings;
   /** `result_backend_always_retry` and what belongs to it; null when it is off. */
@@ -97,8 +99,13 @@ export interface ResultCodec {
   decode(bytes: Uint8Array): unknown;
   /** Reads values that are only handed on, keeping what JavaScript would change. @throws as `decode` */
   decodeForward(bytes: Uint8Array): unknown;
-  /** Reads content that says itself what it is. @throws DecodeError, ContentDisallowed */
-  decodeContent(content: Encoded): unknown;
+  /** Reads content that says itself what it is. @param forward as `decodeForward` @throws DecodeError, ContentDisallowed */
+  decodeContent(content: Encoded, forward?: boolean): unknown;
+  /**
+   * Reads a pickle by the application's own serializer for them, whatever is accepted: what is a pickle in any case,
+   * such as a database's rows up to Celery 5.6. Nothing in it is executed. @throws DecodeError
+   */
+  decodePickle(bytes: Uint8Array): unknown;
   /**
    * The bytes to store where any bytes can be stored: compressed by `resultCompression`.
    * @throws EncodeError when the serializer cannot write the value
@@ -140,9 +147,10 @@ export interface ResultBackend extends AsyncDisposable {
 
   /**
    * Stores a record, unless a SUCCESS is there already: that is final.
+   * @param request what the record was made from, for backends that keep more of it
    * @throws EncodeError when the serializer cannot write it (nothing was stored); OperationalError
    */
-  storeResult(meta: TaskMeta, reply: ReplyAddress): Promise<void>;
+  storeResult(meta: TaskMeta, reply: ReplyAddress, request?: MetaRequest): Promise<void>;
 
   /** The record of a task; its status is PENDING when there is none. @throws OperationalError, DecodeError */
   getTaskMeta(taskId: string): Promise<TaskMeta>;
@@ -168,8 +176,13 @@ export interface ResultBackend extends AsyncDisposable {
   restoreGroup(groupId: string): Promise<ResultNode | null>;
   deleteGroup(groupId: string): Promise<void>;
 
-  /** Drops what has expired, where nothing does that by itself: what `celery.backend_cleanup` is for. @throws OperationalError */
-  cleanup?(): Promise<void>;
+  /**
+   * Drops records and saved groups of what ended longer than `expires` before `now`, and nothing when they never
+   * expire. Called for the task `celery.backend_cleanup`, and by applications; left out by backends whose results are
+   * dropped without it, such as Redis. Mirrors `celery/backends/base.py Backend.cleanup`.
+   * @throws OperationalError
+   */
+  cleanup?(now: Date): Promise<void>;
 
   /** Closes; what still waits rejects with an OperationalError. Safe to call twice. */
   close(): Promise<void>;
@@ -184,14 +197,20 @@ export interface ChordPart {
   state: string;
   /** In its stored form. */
   result: unknown;
+  /** How many parts there are where nobody called `setSize`: a sender of Celery 5.0 says it in the body. */
+  size?: number | undefined;
 }
 
 /** How one backend keeps count of a chord's parts. */
 export interface ChordStore {
   /** Says how many parts there are. The last thing done before the header's last task is sent. */
   setSize(groupId: string, size: number): Promise<void>;
-  /** Keeps the structure of a header whose results are not all single tasks. */
-  saveHeader(header: ResultNode): Promise<void>;
+  /**
+   * Told of a header before the first of its tasks is sent. Its structure has to be kept where its results are not all
+   * single tasks.
+   * @param size as `setSize` will be told
+   */
+  saveHeader(header: ResultNode, size: number): Promise<void>;
   /** One more part, added by a running header task. */
   addPart(groupId: string): Promise<void>;
   /**

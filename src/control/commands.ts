@@ -1,4 +1,4 @@
-import { repr } from "../../protocol/python/repr.ts";
+import { flaggedAsRevoked, revokedReply } from "../../protocol/control/replies.ts";
 import { Terminated } from "../app/errors.ts";
 import type { Request } from "../worker/request.ts";
 import type { Command } from "./panel.ts";
@@ -19,21 +19,29 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
 /** Tells a worker that starts which tasks are revoked, and takes those that it knows. */
 const MAX_SHOWN = 100;
 
-function hello({ hostname, state, clock }: Parameters<Command>[0], args: Record<string, unknown>): unknown {
+function hello({ hostname, settings, state, clock }: Parameters<Command>[0], args: Record<string, unknown>): unknown {
   if (args.from_node === hostname) return null;
   for (const id of idList(args.revoked)) state.revoked.add(id);
   state.revoked.purge();
-  return { revoked: state.revoked.ids(), clock: clock.forward() };
+  return {
+    revoked: revokedReply(state.revoked.revocations(monotonic()), settings.compatibility),
+    clock: clock.forward(),
+  };
+}
+
+/** Seconds by the clock that Python's `time.monotonic` reads as well. */
+function monotonic(): number {
+  return Number(process.hrtime.bigint()) / 1e9;
 }
 
 async function revoke(context: Parameters<Command>[0], args: Record<string, unknown>): Promise<unknown> {
-  const { state, log } = context;
+  const { state, log, settings } = context;
   const ids = idList(args.task_id);
   for (const id of ids) state.revoked.add(id);
   await context.markRevoked(ids.filter((id) => !state.active.has(state.requests.get(id) as Request)));
   if (!args.terminate) {
     log.info({ ids: ids.slice(0, MAX_SHOWN) }, `Tasks flagged as revoked: ${ids.slice(0, MAX_SHOWN).join(", ")}`);
-    return { ok: `tasks {${ids.map((id) => repr(id)).join(", ")}} flagged as revoked` };
+    return { ok: flaggedAsRevoked(ids, settings.compatibility) };
   }
   const signal = typeof args.signal === "string" ? args.signal : "SIGTERM";
   const known = ids.map((id) => state.requests.get(id)).filter((request) => request !== undefined);

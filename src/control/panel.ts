@@ -1,4 +1,5 @@
 import type { LamportClock } from "../app/clock.ts";
+import type { Settings } from "../app/settings.ts";
 import type { Logger } from "../logger.ts";
 import type { Request } from "../worker/request.ts";
 import type { WorkerState } from "../worker/state.ts";
@@ -6,6 +7,7 @@ import type { WorkerState } from "../worker/state.ts";
 /** What a control command can see of its worker, and do with it. */
 export interface PanelContext {
   readonly hostname: string;
+  readonly settings: Settings;
   readonly state: WorkerState;
   readonly clock: LamportClock;
   readonly log: Logger;

@@ -6,10 +6,11 @@ import {
   replyExchange,
 } from "../../protocol/control/pidbox.ts";
 import { stringRepr } from "../../protocol/python/repr.ts";
-import { glob } from "../app/router.ts";
-import type { Broker, Consumer, Delivery } from "../brokers/broker.ts";
+import type { Broker, ConsumeOptions, Delivery } from "../brokers/broker.ts";
 import { COMMANDS } from "./commands.ts";
 import type { ControlContent } from "./content.ts";
+import { MailboxConsumer } from "./mailbox-consumer.ts";
+import { nodeMatcher } from "./node-matcher.ts";
 import type { PanelContext } from "./panel.ts";
 
 /** What a worker's mailbox is made with. */
@@ -26,7 +27,7 @@ export interface PidboxOptions {
 /** A worker's mailbox: takes remote control commands and replies. Mirrors `kombu/pidbox.py Node`. */
 export class Pidbox {
   readonly #options: PidboxOptions;
-  #consumer: Consumer | undefined;
+  #consumer: MailboxConsumer | undefined;
 
   constructor(options: PidboxOptions) {
     this.#options = options;
@@ -35,12 +36,14 @@ export class Pidbox {
   /** @throws OperationalError */
   async start(): Promise<void> {
     const { panel, options, readBroker } = this.#options;
-    this.#consumer = await readBroker.consume([pidboxQueue(panel.hostname, options)], {
+    const consumeOptions: ConsumeOptions = {
       prefetch: 0,
       noAck: true,
       onDelivery: (delivery) => void this.#receive(delivery),
       onUnreadable: ({ error }) => panel.log.error({ err: error }, `Cannot decode control message: ${error.message}`),
-    });
+    };
+    this.#consumer = new MailboxConsumer(readBroker, pidboxQueue(panel.hostname, options), consumeOptions, panel.log);
+    await this.#consumer.start();
   }
 
   async close(): Promise<void> {
@@ -90,5 +93,5 @@ export class Pidbox {
 function isAddressed({ destination, pattern, matcher }: ControlRequest, hostname: string): boolean {
   if (destination && destination.length > 0) return destination.includes(hostname);
   if (!pattern || !matcher) return true;
-  return matcher === "glob" ? glob(pattern)(hostname) : new RegExp(pattern).test(hostname);
+  return nodeMatcher(pattern, matcher)(hostname);
 }

@@ -1,5 +1,10 @@
-import { type CeleryEvent, EVENT_BUFFER_LIMIT, eventGroup, eventRoutingKey } from "../../protocol/event/event.ts";
-import { Float } from "../../protocol/python/numbers.ts";
+import {
+  type CeleryEvent,
+  EVENT_BUFFER_LIMIT,
+  eventGroup,
+  eventRoutingKey,
+  utcoffset,
+} from "../../protocol/event/event.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import { exchange } from "../../protocol/transport/entities.ts";
 import type { LamportClock } from "../app/clock.ts";
@@ -19,6 +24,8 @@ export interface DispatcherOptions {
   /** `eventExchange` and `eventSerializer`. */
   exchange: string;
   serializer: string;
+  /** True to write `utcoffset` as Celery before 5.7 does: whole hours, an int. */
+  wholeUtcoffset: boolean;
   /** Groups whose events are sent together, once in each turn of the event loop: `task` in a worker. */
   bufferGroups?: readonly string[];
   publishTimeoutMs: number;
@@ -62,7 +69,7 @@ export class EventDispatcher {
   #event(type: string, fields: Record<string, unknown>): CeleryEvent {
     return {
       hostname: this.#options.hostname,
-      utcoffset: new Float(new Date().getTimezoneOffset() / 60),
+      utcoffset: utcoffset(new Date().getTimezoneOffset(), this.#options.wholeUtcoffset),
       pid: process.pid,
       clock: this.#options.clock.forward(),
       ...fields,

@@ -1,51 +1,30 @@
 import { availableParallelism } from "node:os";
+import { delayedDelivery, hasQuorumQueue } from "../../protocol/transport/delayed-delivery.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { createPool } from "../adapters.ts";
-import { ImproperlyConfigured, OperationalError, TaskRevokedError, Terminated } from "../app/errors.ts";
+import { ImproperlyConfigured, OperationalError, Retry, TaskRevokedError, Terminated } from "../app/errors.ts";
 import { nodename } from "../app/nodename.ts";
-import type { Settings } from "../app/settings.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Pool } from "../pools/pool.ts";
+import { Autoscaler, keepaliveOf } from "./autoscaler.ts";
 import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { ResultWriter } from "./result-writer.ts";
 import { WorkerState } from "./state.ts";
 import { Tracer } from "./tracer.ts";
-
-/** How a worker works. */
-export interface WorkerOptions {
-  /** How many tasks run at a time: `workerConcurrency`, or ten for each processor. */
-  concurrency?: number;
-  /** Names of the queues to take from: those of `taskQueues`, or the default one. */
-  queues?: readonly string[];
-  /** Names of queues among them not to take from. */
-  excludeQueues?: readonly string[];
-  /** `async`, the only one there is so far. */
-  pool?: string;
-  /** The node's name, as `-n` takes it: `%h`, `%n` and `%d` are filled in, a missing host is added. */
-  hostname?: string;
-  /** True to send events about tasks: `workerSendTaskEvents`. */
-  taskEvents?: boolean;
-  prefetchMultiplier?: number;
-  /** True to drop all messages in the queues first. */
-  purge?: boolean;
-  /** Seconds between heartbeat events; 2 unless given. */
-  heartbeatInterval?: number;
-  withoutHeartbeat?: boolean;
-  /** Seconds: the hard limit of tasks that have none of their own. */
-  timeLimit?: number;
-  /** Seconds: the soft limit of tasks that have none of their own. */
-  softTimeLimit?: number;
-}
+import { childData, directQueue, limitsOf, poolOf, type WorkerOptions } from "./worker-options.ts";
 
 /** The longest pause between two attempts to connect, in seconds. */
 const LONGEST_PAUSE = 32;
 
 /** How long a stopping worker waits for the broker to take its last words, in milliseconds. */
 const CLOSE_MS = 5000;
+
+/** Set in the global object of a pool's child, whose application may come with another copy of this package. */
+const POOL_CHILD = Symbol.for("celeriac.poolChild");
 
 /** A worker: takes tasks from queues and runs them, until it is stopped. */
 export class Worker {
@@ -63,6 +42,8 @@ export class Worker {
   #consumer: TaskConsumer | undefined;
   #pidbox: Pidbox | undefined;
   #heartbeat: Heartbeat | undefined;
+  #autoscaler: Autoscaler | undefined;
+  #endSoftly: (() => void) | undefined;
   #events: EventDispatcher | undefined;
   /** Seconds since the epoch. */
   #startedAt = 0;
@@ -70,17 +51,35 @@ export class Worker {
   /** @throws ImproperlyConfigured, QueueNotFound */
   constructor(context: WorkerContext, options: WorkerOptions) {
     const { settings } = context;
-    const concurrency = options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * 10;
+    this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
+    const pool = poolOf(context, options);
+    const concurrency =
+      options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * (pool === "async" ? 10 : 1);
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new ImproperlyConfigured(`concurrency cannot be ${concurrency}: it is a whole number from 1 up`);
     }
     this.hostname = nodename(options.hostname);
-    this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
     this.#options = options;
-    this.#pool = createPool(options.pool ?? settings.workerPool, concurrency);
+    const { autoscale } = options;
+    if (autoscale && !(autoscale.max >= 1 && autoscale.min >= 0 && autoscale.min <= autoscale.max)) {
+      throw new ImproperlyConfigured(`autoscale cannot be ${autoscale.max},${autoscale.min}: it is MAX,MIN`);
+    }
+    this.#pool = createPool(pool, {
+      limit: autoscale ? autoscale.min : concurrency,
+      data: childData(context, options, this.hostname),
+      maxTasksPerChild: options.maxTasksPerChild ?? settings.workerMaxTasksPerChild,
+      maxMemoryPerChild: options.maxMemoryPerChild ?? settings.workerMaxMemoryPerChild,
+      log: context.log,
+    });
     const names = options.queues?.length ? options.queues : context.queues.consumeFrom;
     const wanted = names.filter((name) => !options.excludeQueues?.includes(name));
     this.#queues = wanted.map((name) => context.queues.get(name));
+    if (settings.workerDirect) this.#queues.push(directQueue(this.hostname));
+  }
+
+  /** Where tasks run: `async`, `solo`, `threads` or `processes`. */
+  get pool(): string {
+    return this.#pool.name;
   }
 
   /** How many tasks run at a time. */
@@ -131,18 +130,73 @@ export class Worker {
   }
 
   /**
-   * Stops cold: tasks that run are told to stop by their signal and not waited for. Messages of tasks with late
-   * acknowledgement are put back.
+   * Stops cold: tasks that run are told to stop by their signal, or killed with their child, and not waited for, unless
+   * `workerSoftShutdownTimeout` gives them time. Messages of tasks with late acknowledgement are put back.
    */
   async terminate(): Promise<void> {
+    const { settings, log } = this.#context;
     this.#stop.abort();
-    this.#context.log.warn({}, "worker: Cold shutdown");
+    log.warn({}, "worker: Cold shutdown");
+    await Promise.race([this.#consumer?.cancel(), pause(CLOSE_MS)]);
+    const timeout = settings.workerSoftShutdownTimeout;
+    const isIdle = this.state.active.size === 0 && !settings.workerEnableSoftShutdownOnIdle;
+    if (timeout > 0 && !isIdle) {
+      log.warn({}, `Initiating Soft Shutdown, terminating in ${timeout} seconds`);
+      await this.#softly(timeout);
+    }
     for (const request of this.state.active) request.end?.("cancelled", new Terminated("SIGQUIT"));
+    // What becomes of the tasks has to be stored; one that began just now has no end yet.
+    await Promise.race([this.#pool.idle(), pause(CLOSE_MS)]);
     await this.#close();
   }
 
+  /** Ends a soft shutdown before its time. @returns false when there is none under way */
+  cutShort(): boolean {
+    if (!this.#endSoftly) return false;
+    this.#endSoftly();
+    return true;
+  }
+
+  /** What runs and what waits, a task a line, for people to read. */
+  dump(): string {
+    const { active, reserved, scheduled } = this.state;
+    const now = Date.now() / 1000;
+    const lines = [...active].map((request) => {
+      const seconds = (now - (request.timeStart ?? now)).toFixed(1);
+      const { argsrepr, kwargsrepr } = request.headers;
+      return `  ${request.name}[${request.id}] ${argsrepr} ${kwargsrepr} for ${seconds}s, pid ${request.workerPid}`;
+    });
+    const waiting = reserved.size - active.size;
+    const head = `${this.hostname}: ${active.size} task(s) running, ${waiting} waiting for a slot, ${scheduled.size} for their time`;
+    return [head, ...lines].join("\n");
+  }
+
+  /** @param timeout seconds; less when nothing runs any more */
+  async #softly(timeout: number): Promise<void> {
+    const isOver = new Promise<void>((resolve) => {
+      this.#endSoftly = resolve;
+    });
+    const isDone = this.#context.settings.workerEnableSoftShutdownOnIdle ? [] : [this.#pool.idle()];
+    await Promise.race([pause(timeout * 1000), isOver, ...isDone]);
+    this.#endSoftly = undefined;
+  }
+
   async #start(): Promise<void> {
+    try {
+      await this.#startAll();
+    } catch (error) {
+      await this.#pool.terminate();
+      throw error;
+    }
+  }
+
+  async #startAll(): Promise<void> {
     const { settings, log } = this.#context;
+    if (isPoolChild()) {
+      throw new ImproperlyConfigured(
+        "a worker was started by the module that the children of a pool import: start it from a module of its own",
+      );
+    }
     // Made now, so that a URL that cannot be used ends the start, and not the first task.
     await this.#context.backend();
     const broker = await this.#context.createReadBroker();
@@ -150,14 +204,17 @@ export class Worker {
     broker.onStateChange = (connected, error) => this.#onBroker(connected, error);
     await this.#connect(broker);
     if (this.#options.purge) await this.#purge(broker);
+    await this.#pool.start();
     const events = this.#context.dispatcher(this.hostname, ["task"]);
     this.#events = events;
     const taskEvents = this.sendsEvents ? events : null;
     const tracer = new Tracer({ context: this.#context, state: this.state, events: taskEvents });
+    this.#autoscaler = this.#makeAutoscaler();
     const consumer = new TaskConsumer({
       context: this.#context,
       broker,
       pool: this.#pool,
+      autoscaler: this.#autoscaler,
       state: this.state,
       tracer,
       events: taskEvents,
@@ -167,12 +224,22 @@ export class Worker {
     this.#consumer = consumer;
     if (settings.workerEnableRemoteControl) await this.#startPidbox(broker);
     await consumer.start(this.#queues);
+    await this.#declareDelayedDelivery(broker);
+    this.#autoscaler?.start();
     this.#startedAt = Date.now() / 1000;
     if (!this.#options.withoutHeartbeat) {
       this.#heartbeat = new Heartbeat(events, this.state, this.#options.heartbeatInterval);
       this.#heartbeat.start();
     }
     log.info({ node: this.hostname, queues: this.queues, concurrency: this.concurrency }, `${this.hostname} ready.`);
+  }
+
+  #makeAutoscaler(): Autoscaler | undefined {
+    const { autoscale: range } = this.#options;
+    if (!range) return undefined;
+    const onRange = (): void => this.#consumer?.updatePrefetch();
+    const keepalive = keepaliveOf(process.env);
+    return new Autoscaler({ range, pool: this.#pool, state: this.state, log: this.#context.log, onRange, keepalive });
   }
 
   /** Tries again and again, with growing pauses, as often as the settings allow. */
@@ -203,11 +270,24 @@ export class Worker {
     });
   }
 
+  /** One quorum queue has RabbitMQ keep every task until its time. */
+  async #declareDelayedDelivery(broker: Broker): Promise<void> {
+    const { settings, queues, log } = this.#context;
+    const all = queues.all();
+    if (!broker.declareDelayedDelivery || !hasQuorumQueue(all)) return;
+    try {
+      await broker.declareDelayedDelivery(delayedDelivery(settings.brokerNativeDelayedDeliveryQueueType), all);
+    } catch (error) {
+      log.warn({ err: error }, `Native delayed delivery is not available: ${(error as Error).message}`);
+    }
+  }
+
   async #startPidbox(broker: Broker): Promise<void> {
     const { settings, mailbox, content, log } = this.#context;
     this.#pidbox = new Pidbox({
       panel: {
         hostname: this.hostname,
+        settings,
         state: this.state,
         clock: this.#context.clock,
         log,
@@ -251,12 +331,27 @@ export class Worker {
     if (this.#startedAt === 0 || this.#stopping || this.#stop.signal.aborted) return;
     const { log } = this.#context;
     const url = this.#broker?.url;
+    if (!connected) this.#cancelLateTasks();
     if (connected) log.info({ url }, `consumer: Connected to ${url} again.`);
     else
       log.warn(
         { err: error, url },
         `consumer: Connection to broker lost (${error?.message}). Trying to re-establish the connection...`,
       );
+  }
+
+  /** Their messages go to other workers, which begin them anew. Mirrors `celery/worker/consumer/consumer.py`. */
+  #cancelLateTasks(): void {
+    const { settings, log } = this.#context;
+    if (!settings.workerCancelLongRunningTasksOnConnectionLoss) return;
+    for (const request of this.state.active) {
+      if (!request.definition.acksLate || request.acknowledged) continue;
+      log.warn(
+        { id: request.id, task: request.task },
+        `Task ${request.name}[${request.id}] cannot be acknowledged after a connection loss since late acknowledgement is enabled for it. Terminating it instead.`,
+      );
+      request.end?.("cancelled", new Retry(null, null, "cancelled by Celery"));
+    }
   }
 
   async #stopWarm(): Promise<void> {
@@ -268,12 +363,14 @@ export class Worker {
       log.info({ running }, `worker: Warm shutdown${running > 0 ? `, waiting for ${running} task(s)` : ""}`);
     }
     await this.#consumer?.cancel();
-    await this.#pool.idle();
+    await this.#pool[Symbol.asyncDispose]();
     await this.#close();
   }
 
   async #close(): Promise<void> {
     this.#heartbeat?.stop();
+    this.#autoscaler?.stop();
+    await this.#pool.terminate();
     await this.#events?.flush();
     await this.#pidbox?.close().catch(() => undefined);
     try {
@@ -286,9 +383,11 @@ export class Worker {
   }
 }
 
-function limitsOf({ timeLimit, softTimeLimit }: WorkerOptions): Partial<Settings> {
-  return {
-    ...(timeLimit !== undefined && { taskTimeLimit: timeLimit }),
-    ...(softTimeLimit !== undefined && { taskSoftTimeLimit: softTimeLimit }),
-  };
+/** Whether this process or thread is a pool's child. */
+function isPoolChild(): boolean {
+  return (globalThis as { [POOL_CHILD]?: true })[POOL_CHILD] === true;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

@@ -163,16 +163,17 @@ export const slow: Task<[seconds: number], string> = app.task(
 
 /** Every field of the request, with its type. */
 export function readRequest(request: Request): unknown[] {
-  const text: string[] = [request.id, request.rootId, request.correlationId, request.hostname];
-  const texts: (string | null)[] = [request.parentId, request.group, request.replyTo, request.origin];
+  const text: string[] = [request.id, request.rootId, request.correlationId, request.hostname, request.origin];
+  const texts: (string | null)[] = [request.parentId, request.group, request.replyTo];
   const counts: (number | null)[] = [request.retries, request.groupIndex, ...request.timelimit];
   const { exchange, routingKey, priority, redelivered } = request.deliveryInfo;
   const delivery: [string, string, number | null, boolean] = [exchange, routingKey, priority, redelivered];
   const eager: boolean = request.isEager;
-  const headers: Record<string, unknown> = request.headers ?? {};
+  const headers: Record<string, unknown> = request.headers;
+  const tenant: string = request.headers.tenant;
   const args: unknown[] = request.args;
   const kwargs: Record<string, unknown> = request.kwargs;
-  return [text, texts, counts, delivery, eager, headers, args, kwargs, request.eta, request.expires];
+  return [text, texts, counts, delivery, eager, headers, tenant, args, kwargs, request.eta, request.expires];
 }
 
 app.task("tasks.steer", (way: "ignore" | "reject" | "requeue") => {
