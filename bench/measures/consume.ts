@@ -1,5 +1,14 @@
 import type { Contestant } from "../contestant.ts";
-import { type Arena, add, bare, celeriac, type Figures, type Measured, pythonWorker } from "./contest.ts";
+import {
+  type Arena,
+  add,
+  bare,
+  celeriac,
+  celeriacProcesses,
+  type Figures,
+  type Measured,
+  pythonWorker,
+} from "./contest.ts";
 import { clear, resultRate } from "./queue.ts";
 
 /** Tasks a second that one worker takes, runs and stores the results of, from a queue that is full. */
@@ -8,6 +17,7 @@ export async function measureConsume(arena: Arena): Promise<Measured> {
   const contestants: { start(arena: Arena): Contestant; size: number; told: boolean }[] = [
     { start: celeriac, size: 30_000, told: true },
     { start: bare, size: 30_000, told: true },
+    { start: celeriacProcesses, size: 5_000, told: false },
   ];
   if (arena.python) contestants.push({ start: pythonWorker, size: 2_500, told: false });
   for (let round = 0; round < arena.rounds; round++) {

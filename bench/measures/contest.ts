@@ -38,6 +38,12 @@ export function pythonClient(arena: Arena, name = "Python Celery", env: NodeJS.P
   return new Contestant(name, [arena.python, "bench/contestants/celery_bench.py"], arena, env);
 }
 
+/** The command's worker with two child processes, for Celery's to be compared with. */
+export function celeriacProcesses(arena: Arena): Contestant {
+  const args = ["dist/src/cli/main.js", "-A", "bench/contestants/app.mjs", "worker", "-P", "processes", "-c", "2"];
+  return new Contestant("celeriac, processes -c 2", [process.execPath, ...args, "-l", "ERROR"], arena);
+}
+
 /** Celery's prefork worker with two processes. */
 export function pythonWorker(arena: Arena): Contestant {
   const args = ["-A", "celery_bench", "--workdir", "bench/contestants", "worker", "-c", "2", "-l", "WARNING"];

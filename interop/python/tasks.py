@@ -132,6 +132,15 @@ def sleep(seconds):
     return seconds
 
 
+@app.task(name="tasks.die")
+def die(signum):
+    """Ends the process that it runs in: by a signal, or with 0 by an exit code of 3."""
+    if signum == 0:
+        os._exit(3)
+    os.kill(os.getpid(), signum)
+    time.sleep(60)
+
+
 @app.task(name="tasks.acks_late_sleep", acks_late=True, reject_on_worker_lost=True)
 def acks_late_sleep(seconds, value):
     time.sleep(seconds)

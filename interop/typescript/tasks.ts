@@ -14,6 +14,11 @@ app.task("tasks.sleep", async (seconds: number) => {
   await sleep(seconds * 1000);
   return seconds;
 });
+app.task("tasks.die", async (signum: number) => {
+  if (signum === 0) process.exit(3);
+  process.kill(process.pid, signum);
+  await sleep(60_000);
+});
 app.task({ name: "tasks.acks_late_sleep", acksLate: true }, async (seconds: number, value: unknown) => {
   await sleep(seconds * 1000);
   return value;
