@@ -8,16 +8,20 @@ import { customSerializer, type Payload, type Serializer } from "../../protocol/
 import { createBackend, createBroker } from "../adapters.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
+import { COMMANDS } from "../control/commands/index.ts";
 import { controlContent } from "../control/content.ts";
 import { Control } from "../control/control.ts";
 import { Mailbox } from "../control/mailbox.ts";
 import { mailboxOptions } from "../control/mailbox-options.ts";
+import { type CommandInfo, Panel } from "../control/panel.ts";
+import type { PanelContext } from "../control/panel-context.ts";
 import { EventDispatcher } from "../events/dispatcher.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
 import { selfInPlace } from "../worker/self.ts";
 import { Worker, type WorkerOptions } from "../worker/worker.ts";
 import { authFromSettings } from "./auth.ts";
+import { bugReport } from "./bug-report.ts";
 import { CanvasSender } from "./canvas.ts";
 import { LamportClock } from "./clock.ts";
 import { settingsFromEnvironment } from "./environment.ts";
@@ -49,6 +53,12 @@ export type GivenSettings = Partial<Settings> & {
   [setting: string]: unknown;
 };
 
+/** What a remote control command of one's own does. */
+export type ControlFunction = (state: ControlState, args: Record<string, unknown>) => unknown;
+
+/** What a remote control command of one's own sees of the worker that it runs in. */
+export type ControlState = Pick<PanelContext, "hostname" | "log" | "settings" | "uptime" | "shutdown" | "heartbeat">;
+
 /** A running task as `app.currentTask` shows it. */
 export type CurrentTask = Self;
 
@@ -70,6 +80,8 @@ export class Celery implements AsyncDisposable {
   readonly clock = new LamportClock();
   readonly queues: Queues;
   readonly #log: Logger;
+  readonly #givenSettings: readonly string[];
+  readonly #panel = new Panel(COMMANDS);
   readonly #tasks = new Map<string, TaskDefinition>();
   readonly #running = new AsyncLocalStorage<Running>();
   readonly #replyTo = randomUUID();
@@ -89,13 +101,18 @@ export class Celery implements AsyncDisposable {
     this.name = name;
     const { broker, backend, log, ...others } = { ...given, ...overridingSettings() };
     const environment = settingsFromEnvironment(process.env);
-    const { settings, ignored } = resolveSettings({
+    const {
+      settings,
+      given: givenSettings,
+      ignored,
+    } = resolveSettings({
       ...environment,
       ...others,
       ...(broker !== undefined && { brokerUrl: broker }),
       ...(backend !== undefined && { resultBackend: backend }),
     });
     this.settings = settings;
+    this.#givenSettings = givenSettings;
     this.#log = log ?? SILENT;
     if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
     this.queues = new Queues(settings);
@@ -126,16 +143,15 @@ export class Celery implements AsyncDisposable {
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
     });
-    this.control = new Control(
-      new Mailbox({
-        broker: () => this.broker(),
-        clock: this.clock,
-        oid: this.#replyTo,
-        options: mailboxOptions(settings),
-        content: controlContent(this.serializers, settings),
-        publishTimeoutMs: settings.taskPublishTimeoutMs,
-      }),
-    );
+    const mailbox = new Mailbox({
+      broker: () => this.broker(),
+      clock: this.clock,
+      oid: this.#replyTo,
+      options: mailboxOptions(settings),
+      content: controlContent(this.serializers, settings),
+      publishTimeoutMs: settings.taskPublishTimeoutMs,
+    });
+    this.control = new Control({ mailbox, purge: () => this.#purge() });
   }
 
   /**
@@ -236,6 +252,33 @@ export class Celery implements AsyncDisposable {
     this.serializers.register(
       typeof given === "string" ? customSerializer(given, encoder, decoder, contentType, contentEncoding) : given,
     );
+  }
+
+  /**
+   * Adds a remote control command that does something; `app.control.broadcast(name, args)` calls it. Mirrors
+   * `celery/worker/control.py control_command`.
+   *
+   * @param info its name, or all that its users are told
+   * @param run called in each worker with what it may see, and the command's arguments; what it returns, or resolves
+   *   to, is the reply
+   */
+  controlCommand(info: string | CommandInfo, run: ControlFunction): void {
+    this.#panel.register({ ...(typeof info === "string" ? { name: info } : info), type: "control", run });
+  }
+
+  /** The same for a command that asks and changes nothing; `app.control.inspect().request(name, args)` calls it. */
+  inspectCommand(info: string | CommandInfo, run: ControlFunction): void {
+    this.#panel.register({ ...(typeof info === "string" ? { name: info } : info), type: "inspect", run });
+  }
+
+  /** The remote control commands that are known here, by name. */
+  remoteCommands(type: "inspect" | "control"): CommandInfo[] {
+    return this.#panel.ofType(type).map(({ run: _, type: __, ...info }) => info);
+  }
+
+  /** What a bug report needs: versions, the platform and the settings, passwords masked. */
+  bugReport(): string {
+    return bugReport(this.name, this.settings);
   }
 
   /** A worker for the tasks of this application, in this process. */
@@ -351,13 +394,25 @@ export class Celery implements AsyncDisposable {
     return bound instanceof Promise ? bound.then(send) : send();
   }
 
+  async #purge(): Promise<number> {
+    const broker = await this.#connectedBroker();
+    const counts = await Promise.all(this.queues.consumeFrom.map((name) => broker.purge(name)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
   async #sendEvent(type: string, fields: Record<string, unknown>): Promise<void> {
     this.#events ??= this.#dispatcher(anonNodename(), () => this.broker());
     await this.#events.publish(type, fields);
   }
 
-  #dispatcher(hostname: string, broker: () => Promise<Broker>, bufferGroups: string[] = []): EventDispatcher {
+  #dispatcher(
+    hostname: string,
+    broker: () => Promise<Broker>,
+    bufferGroups: string[] = [],
+    groups?: string[],
+  ): EventDispatcher {
     return new EventDispatcher({
+      ...(groups && { groups }),
       broker,
       clock: this.clock,
       serializers: this.serializers,
@@ -382,6 +437,9 @@ export class Celery implements AsyncDisposable {
     return {
       name,
       settings,
+      givenSettings: this.#givenSettings,
+      panel: this.#panel,
+      control: this.control,
       serializers,
       clock,
       queues,
@@ -395,7 +453,9 @@ export class Celery implements AsyncDisposable {
       createReadBroker: () => this.createBroker(settings.brokerReadUrl ?? settings.brokerUrl, `${name}:worker`),
       writeBroker: () => this.#connectedBroker(),
       backend: () => this.backend(),
-      dispatcher: (hostname, bufferGroups) => this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups),
+      dispatcher: (hostname, bufferGroups, groups) =>
+        this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups, groups),
+      report: () => this.bugReport(),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
       runAs: (running, run) => this.#running.run(running, run),
       isoNow: () => isoFormatIn(new Date(), settings.timezone ?? "UTC"),

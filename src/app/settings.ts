@@ -98,6 +98,8 @@ export interface Settings {
   taskRejectOnWorkerLost: boolean;
   taskTimeLimit: number | null;
   taskSoftTimeLimit: number | null;
+  /** The rate limit of tasks that have none of their own: `10/s`, `100/m`, `5/h`, or a number a second. */
+  taskDefaultRateLimit: string | number | null;
   taskSendSentEvent: boolean;
   taskInheritParentPriority: boolean;
   taskReprMaxlevels: number;
@@ -111,6 +113,10 @@ export interface Settings {
   workerEnableRemoteControl: boolean;
   workerDetectQuorumQueues: boolean;
   workerPool: string;
+  workerPoolRestarts: boolean;
+  workerDisableRateLimits: boolean;
+  /** Path of the file in which the worker keeps its revoked tasks between two runs; `-S` of the command. */
+  workerStateDb: string | null;
 
   controlExchange: string;
   controlQueueTtl: number;
@@ -224,6 +230,7 @@ const schema = z.object({
   taskRejectOnWorkerLost: z.boolean().default(false),
   taskTimeLimit: seconds.nullable().default(null),
   taskSoftTimeLimit: seconds.nullable().default(null),
+  taskDefaultRateLimit: z.union([z.string(), z.number().nonnegative()]).nullable().default(null),
   taskSendSentEvent: z.boolean().default(false),
   taskInheritParentPriority: z.boolean().default(false),
   taskReprMaxlevels: whole.default(3),
@@ -237,6 +244,9 @@ const schema = z.object({
   workerEnableRemoteControl: z.boolean().default(true),
   workerDetectQuorumQueues: z.boolean().default(true),
   workerPool: z.string().default("async"),
+  workerPoolRestarts: z.boolean().default(false),
+  workerDisableRateLimits: z.boolean().default(false),
+  workerStateDb: z.string().nullable().default(null),
 
   controlExchange: z.string().default("celery"),
   controlQueueTtl: seconds.default(300),
@@ -265,6 +275,8 @@ const NAMES = Object.keys(schema.shape);
 /** The settings of an application, and the names of those that were given and have no effect. */
 export interface ResolvedSettings {
   settings: Settings;
+  /** Names of the settings that were given, in camelCase. */
+  given: string[];
   ignored: string[];
 }
 
@@ -286,7 +298,7 @@ export function resolveSettings(given: Record<string, unknown>): ResolvedSetting
   const result = schema.safeParse(known);
   if (!result.success)
     throw new ImproperlyConfigured(result.error.issues.map((issue) => problem(issue, known)).join("; "));
-  return { settings: result.data, ignored };
+  return { settings: result.data, given: Object.keys(known), ignored };
 }
 
 /** `task_default_queue` as `taskDefaultQueue`. */

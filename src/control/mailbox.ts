@@ -24,6 +24,8 @@ export interface BroadcastOptions {
   timeout?: number;
   /** Stop after so many replies; as many as there are destinations unless given. */
   limit?: number;
+  /** Called with each reply as it comes. */
+  onReply?: (reply: Reply) => void;
 }
 
 /** Replies as Celery has them: one `{ node: reply }` from each worker. */
@@ -102,6 +104,7 @@ export class Mailbox {
           const reply = this.#read(delivery, ticket);
           if (!reply) return;
           replies.push(reply);
+          options.onReply?.(reply);
           onReply();
         },
         onUnreadable: () => {},

@@ -28,8 +28,7 @@ import { BodyReader, isEmpty } from "./task-body.ts";
 export interface TracerOptions {
   context: WorkerContext;
   state: WorkerState;
-  /** Null when the worker sends no events about tasks. */
-  events: EventDispatcher | null;
+  events: EventDispatcher;
 }
 
 /** One task on its way through the worker. */
@@ -44,7 +43,7 @@ interface Trace {
 export class Tracer {
   readonly #context: WorkerContext;
   readonly #state: WorkerState;
-  readonly #events: EventDispatcher | null;
+  readonly #events: EventDispatcher;
   readonly #results: ResultWriter;
   readonly #followUp: FollowUp;
   readonly #bodies: BodyReader;
@@ -77,7 +76,7 @@ export class Tracer {
   /** Stores REVOKED for a task that was revoked or is expired, and says whether it was. */
   async dropIfRevoked(request: Request): Promise<boolean> {
     const expired = request.isExpired();
-    if (!expired && !this.#state.revoked.has(request.id)) return false;
+    if (!expired && !this.#state.isRevoked(request)) return false;
     this.#context.log.info(
       { id: request.id, task: request.task },
       `Discarding revoked task: ${request.name}[${request.id}]`,
@@ -93,7 +92,7 @@ export class Tracer {
     error: Error,
   ): Promise<void> {
     const recorded = this.#results.record(error);
-    this.#events?.send("task-failed", { uuid: request.id, exception: shown(recorded) });
+    this.#events.send("task-failed", { uuid: request.id, exception: shown(recorded) });
     try {
       await this.#results.storeFor(request.id, undefined, "FAILURE", recorded.stored, null, request);
     } catch (cause) {
@@ -342,7 +341,7 @@ export class Tracer {
   }
 
   #event(request: Request, type: string, fields: Record<string, unknown>): void {
-    if (this.#events && request.definition.sendEvents) this.#events.send(type, { uuid: request.id, ...fields });
+    if (request.definition.sendEvents) this.#events.send(type, { uuid: request.id, ...fields });
   }
 
   #log(request: Request, level: "info" | "warn" | "error", text: string, fields: Record<string, unknown> = {}): void {

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { createPool } from "../adapters.ts";
-import { ImproperlyConfigured, OperationalError, TaskRevokedError, Terminated } from "../app/errors.ts";
+import { ImproperlyConfigured, OperationalError, Terminated } from "../app/errors.ts";
 import { nodename } from "../app/nodename.ts";
 import type { Settings } from "../app/settings.ts";
 import type { Broker } from "../brokers/broker.ts";
@@ -10,8 +10,8 @@ import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Pool } from "../pools/pool.ts";
 import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { ResultWriter } from "./result-writer.ts";
+import { Heartbeat, heartbeat } from "./heartbeat.ts";
+import { panelContext } from "./panel-context.ts";
 import { WorkerState } from "./state.ts";
 import { Tracer } from "./tracer.ts";
 
@@ -55,6 +55,7 @@ export class Worker {
   readonly #context: WorkerContext;
   readonly #options: WorkerOptions;
   readonly #pool: Pool;
+  readonly #poolName: string;
   readonly #queues: Queue[];
   readonly #stop = new AbortController();
   #started: Promise<void> | undefined;
@@ -66,6 +67,11 @@ export class Worker {
   #events: EventDispatcher | undefined;
   /** Seconds since the epoch. */
   #startedAt = 0;
+  #onStopped: () => void = () => {};
+  /** Resolves when it has stopped warm, whoever asked it to: the program, or remote control. */
+  readonly stopped = new Promise<void>((resolve) => {
+    this.#onStopped = resolve;
+  });
 
   /** @throws ImproperlyConfigured, QueueNotFound */
   constructor(context: WorkerContext, options: WorkerOptions) {
@@ -77,7 +83,8 @@ export class Worker {
     this.hostname = nodename(options.hostname);
     this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
     this.#options = options;
-    this.#pool = createPool(options.pool ?? settings.workerPool, concurrency);
+    this.#poolName = options.pool ?? settings.workerPool;
+    this.#pool = createPool(this.#poolName, concurrency);
     const names = options.queues?.length ? options.queues : context.queues.consumeFrom;
     const wanted = names.filter((name) => !options.excludeQueues?.includes(name));
     this.#queues = wanted.map((name) => context.queues.get(name));
@@ -127,6 +134,7 @@ export class Worker {
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stopWarm();
+    this.#stopping.then(this.#onStopped, this.#onStopped);
     return this.#stopping;
   }
 
@@ -150,22 +158,21 @@ export class Worker {
     broker.onStateChange = (connected, error) => this.#onBroker(connected, error);
     await this.#connect(broker);
     if (this.#options.purge) await this.#purge(broker);
-    const events = this.#context.dispatcher(this.hostname, ["task"]);
+    const events = this.#context.dispatcher(this.hostname, ["task"], this.sendsEvents ? undefined : ["worker"]);
     this.#events = events;
-    const taskEvents = this.sendsEvents ? events : null;
-    const tracer = new Tracer({ context: this.#context, state: this.state, events: taskEvents });
+    const tracer = new Tracer({ context: this.#context, state: this.state, events });
     const consumer = new TaskConsumer({
       context: this.#context,
       broker,
       pool: this.#pool,
       state: this.state,
       tracer,
-      events: taskEvents,
+      events,
       hostname: this.hostname,
       prefetchMultiplier: this.#options.prefetchMultiplier ?? settings.workerPrefetchMultiplier,
     });
     this.#consumer = consumer;
-    if (settings.workerEnableRemoteControl) await this.#startPidbox(broker);
+    if (settings.workerEnableRemoteControl) await this.#startPidbox(broker, consumer, events);
     await consumer.start(this.#queues);
     this.#startedAt = Date.now() / 1000;
     if (!this.#options.withoutHeartbeat) {
@@ -203,18 +210,28 @@ export class Worker {
     });
   }
 
-  async #startPidbox(broker: Broker): Promise<void> {
-    const { settings, mailbox, content, log } = this.#context;
+  async #startPidbox(broker: Broker, consumer: TaskConsumer, events: EventDispatcher): Promise<void> {
+    const { settings, mailbox, content, panel, name } = this.#context;
     this.#pidbox = new Pidbox({
-      panel: {
+      context: panelContext(this.#context, {
         hostname: this.hostname,
         state: this.state,
-        clock: this.#context.clock,
-        log,
-        taskNames: () => [...this.#context.tasks.keys()].filter((name) => !name.startsWith("celery.")).sort(),
-        scheduled: () => this.#consumer?.scheduled() ?? [],
-        markRevoked: (taskIds) => this.#markRevoked(taskIds),
-      },
+        broker,
+        consumer,
+        pool: this.#pool,
+        poolName: this.#poolName,
+        events,
+        autoscaler: undefined,
+        gossip: undefined,
+        uptime: () => this.uptime,
+        heartbeat: () => heartbeat(events, this.state, this.#options.heartbeatInterval),
+        shutdown: () =>
+          void this.stop().catch((error: unknown) => {
+            this.#context.log.error({ err: error }, "The shutdown from remote failed");
+          }),
+      }),
+      panel,
+      appName: name,
       options: mailbox,
       content,
       readBroker: broker,
@@ -222,23 +239,6 @@ export class Worker {
       publishTimeoutMs: settings.taskPublishTimeoutMs,
     });
     await this.#pidbox.start();
-  }
-
-  /** A revoked task is over for whoever waits for it, at once; one that has begun elsewhere is left to that worker. */
-  async #markRevoked(taskIds: readonly string[]): Promise<void> {
-    const backend = await this.#context.backend();
-    if (!backend.persistent) return;
-    const results = new ResultWriter(this.#context);
-    const { stored } = results.record(new TaskRevokedError("revoked"));
-    for (const taskId of taskIds) {
-      try {
-        const { status } = await backend.getTaskMeta(taskId);
-        if (!["PENDING", "RECEIVED", "RETRY", "REJECTED"].includes(status)) continue;
-        await results.storeFor(taskId, undefined, "REVOKED", stored, null);
-      } catch (error) {
-        this.#context.log.warn({ err: error, id: taskId }, `Failed to mark task ${taskId} as revoked in the backend`);
-      }
-    }
   }
 
   async #purge(broker: Broker): Promise<void> {

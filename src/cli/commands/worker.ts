@@ -4,6 +4,7 @@ import { maskedUrl } from "../../masked-url.ts";
 import { banner } from "../banner.ts";
 import { commandContext, type GlobalOptions, type LoggingOptions } from "../context.ts";
 import { CommandFailure } from "../errors.ts";
+import { EX_OK } from "../exit-codes.ts";
 import { serveHealth } from "../health.ts";
 import { includeModule } from "../load-app.ts";
 import { LOG_LEVELS } from "../log.ts";
@@ -116,7 +117,7 @@ async function runWorker(
     reportStrayErrors((error) => log.log.error({ err: error }, `Unhandled rejection: ${describe(error)}`));
     const stop = stopOnSignals(worker, log.say);
     try {
-      await Promise.race([worker.start(), stop.exitCode]);
+      await Promise.race([worker.start(), worker.stopped, stop.exitCode]);
     } catch (error) {
       // Stopping while it still connects ends the start with an error that nobody needs to see.
       if (!stop.asked) {
@@ -125,7 +126,11 @@ async function runWorker(
         throw error;
       }
     }
-    const exitCode = await stop.exitCode;
+    // Remote control stops it without a signal; a signal that comes then may still stop it cold.
+    const exitCode = await Promise.race([
+      stop.exitCode,
+      worker.stopped.then(() => (stop.asked ? stop.exitCode : EX_OK)),
+    ]);
     await app.close();
     return exitCode;
   } finally {
