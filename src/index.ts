@@ -1,3 +1,4 @@
+export type { CeleryEvent } from "../protocol/event/event.ts";
 export { FrozenSet, OrderedDict, Tuple, tuple } from "../protocol/python/collections.ts";
 export { DateTime, PlainDate, PlainTime } from "../protocol/python/datetime.ts";
 export { Decimal } from "../protocol/python/decimal.ts";
@@ -49,5 +50,8 @@ export { Control, type ControlOptions, type TerminateOptions } from "./control/c
 export { Inspect, type InspectOptions } from "./control/inspect.ts";
 export type { Reply } from "./control/mailbox.ts";
 export type { CommandInfo } from "./control/panel.ts";
+export { Events } from "./events/events.ts";
+export { type EventHandlers, EventReceiver, type ReceiverOptions } from "./events/receiver.ts";
+export { State as EventState, type StateOptions, type TaskSeen, type WorkerSeen } from "./events/state.ts";
 export type { Logger } from "./logger.ts";
 export type { Worker, WorkerOptions } from "./worker/worker.ts";

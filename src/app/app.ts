@@ -16,6 +16,7 @@ import { mailboxOptions } from "../control/mailbox-options.ts";
 import { type CommandInfo, Panel } from "../control/panel.ts";
 import type { PanelContext } from "../control/panel-context.ts";
 import { EventDispatcher } from "../events/dispatcher.ts";
+import { Events } from "../events/events.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
 import { selfInPlace } from "../worker/self.ts";
@@ -75,6 +76,8 @@ export class Celery implements AsyncDisposable {
   readonly name: string;
   readonly settings: Settings;
   readonly control: Control;
+  /** What can be learned of the cluster by listening. */
+  readonly events: Events;
   /** The serializers by name; `register` adds one's own. */
   readonly serializers = new SerializerRegistry();
   readonly clock = new LamportClock();
@@ -91,7 +94,7 @@ export class Celery implements AsyncDisposable {
   readonly #workers = new Set<Worker>();
   #broker: Promise<Broker> | undefined;
   #backend: Promise<ResultBackend> | undefined;
-  #events: EventDispatcher | undefined;
+  #dispatched: EventDispatcher | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
 
@@ -152,6 +155,7 @@ export class Celery implements AsyncDisposable {
       publishTimeoutMs: settings.taskPublishTimeoutMs,
     });
     this.control = new Control({ mailbox, purge: () => this.#purge() });
+    this.events = this.#eventsOver(() => this.broker());
   }
 
   /**
@@ -297,7 +301,7 @@ export class Celery implements AsyncDisposable {
   /** Workers stop first: tasks that finish meanwhile still send others, and store their results. */
   async #close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.stop()));
-    await this.#events?.flush();
+    await this.#dispatched?.flush();
     this.#closed = true;
     const [broker, backend] = await Promise.allSettled([this.#broker, this.#backend]);
     if (backend.status === "fulfilled") await backend.value?.close();
@@ -401,8 +405,8 @@ export class Celery implements AsyncDisposable {
   }
 
   async #sendEvent(type: string, fields: Record<string, unknown>): Promise<void> {
-    this.#events ??= this.#dispatcher(anonNodename(), () => this.broker());
-    await this.#events.publish(type, fields);
+    this.#dispatched ??= this.#dispatcher(anonNodename(), () => this.broker());
+    await this.#dispatched.publish(type, fields);
   }
 
   #dispatcher(
@@ -422,6 +426,18 @@ export class Celery implements AsyncDisposable {
       bufferGroups,
       publishTimeoutMs: this.settings.taskPublishTimeoutMs,
       log: this.#log,
+    });
+  }
+
+  #eventsOver(broker: () => Promise<Broker>): Events {
+    const { settings, serializers, clock } = this;
+    return new Events({
+      broker,
+      settings,
+      serializers,
+      clock,
+      log: this.#log,
+      wakeupWorkers: () => this.control.heartbeat(),
     });
   }
 
@@ -456,6 +472,7 @@ export class Celery implements AsyncDisposable {
       dispatcher: (hostname, bufferGroups, groups) =>
         this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups, groups),
       report: () => this.bugReport(),
+      events: (broker) => this.#eventsOver(async () => broker),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
       runAs: (running, run) => this.#running.run(running, run),
       isoNow: () => isoFormatIn(new Date(), settings.timezone ?? "UTC"),

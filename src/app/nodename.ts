@@ -14,8 +14,21 @@ export function anonNodename(): string {
  */
 export function nodename(name = "celeriac"): string {
   const host = hostname();
-  const [short = host, ...domain] = host.split(".");
-  const parts: Record<string, string> = { h: host, n: short, d: domain.join("."), "%": "%", i: "", I: "" };
   const full = name.includes("@") ? name : `${name}@${host}`;
-  return full.replace(/%([hndiI%])/g, (_, letter: string) => parts[letter] ?? "");
+  const [short = host, ...domain] = host.split(".");
+  return filledIn(full, { h: host, n: short, d: domain.join(".") });
+}
+
+/**
+ * A path or the like that belongs to a node: `%h` is the node's whole name, `%n` what stands before the `@`, `%d` what
+ * stands after it. Mirrors `celery/utils/nodenames.py node_format`.
+ */
+export function nodeFormat(text: string, node: string): string {
+  const at = node.indexOf("@");
+  return filledIn(text, { h: node, n: node.slice(0, at), d: node.slice(at + 1) });
+}
+
+function filledIn(text: string, parts: Readonly<Record<string, string>>): string {
+  const all: Record<string, string> = { ...parts, "%": "%", i: "", I: "" };
+  return text.replace(/%([hndiI%])/g, (_, letter: string) => all[letter] ?? "");
 }

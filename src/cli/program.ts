@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { VERSION } from "../version.ts";
 import { addCallCommand } from "./commands/call.ts";
+import { addEventsCommand } from "./commands/events.ts";
 import { addPurgeCommand } from "./commands/purge.ts";
 import { addRemoteCommands } from "./commands/remote.ts";
 import { addReportCommand } from "./commands/report.ts";
@@ -34,6 +35,7 @@ export function celeriac(done: (exitCode: number) => void): Command {
   addResultCommand(program);
   addStatusCommand(program);
   addRemoteCommands(program);
+  addEventsCommand(program);
   addPurgeCommand(program);
   addReportCommand(program);
   program

@@ -14,6 +14,7 @@ import type { ControlContent } from "../control/content.ts";
 import type { Control } from "../control/control.ts";
 import type { Panel } from "../control/panel.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
+import type { Events } from "../events/events.ts";
 import type { Logger } from "../logger.ts";
 
 /** What a worker needs of its application. */
@@ -44,6 +45,8 @@ export interface WorkerContext {
   backend(): Promise<ResultBackend>;
   /** @param groups the only ones whose events are sent; all when left out */
   dispatcher(hostname: string, bufferGroups: string[], groups?: string[]): EventDispatcher;
+  /** What can be learned of the cluster by listening on a connection. */
+  events(broker: Broker): Events;
   /** What a bug report needs. */
   report(): string;
   readonly sendTask: SendTask;

@@ -17,10 +17,18 @@ export class WorkerState {
   /** What `memsample` saw since the last `memdump`. */
   readonly memorySamples: string[] = [];
   processed = 0;
+  /** Called when something was revoked. */
+  onRevoked: (() => void) | undefined;
+
+  /** Keeps tasks with these ids from running. */
+  revoke(ids: readonly string[]): void {
+    for (const id of ids) this.revoked.add(id);
+    if (ids.length > 0) this.onRevoked?.();
+  }
 
   /** Takes over tasks that were revoked elsewhere or before: a list, or older workers' mapping. */
   mergeRevoked(revoked: unknown): void {
-    for (const id of idList(revoked)) this.revoked.add(id);
+    this.revoke(idList(revoked));
   }
 
   /** Revokes all tasks that have one of these values in a stamp. */
@@ -28,6 +36,7 @@ export class WorkerState {
     const known = this.revokedStamps.get(header) ?? new Set();
     this.revokedStamps.set(header, known);
     for (const stamp of stamps) known.add(stamp);
+    this.onRevoked?.();
   }
 
   /** Whether a task must not run: its id was revoked, or a stamp of it. */

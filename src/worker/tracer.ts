@@ -81,7 +81,7 @@ export class Tracer {
       { id: request.id, task: request.task },
       `Discarding revoked task: ${request.name}[${request.id}]`,
     );
-    if (expired) this.#state.revoked.add(request.id);
+    if (expired) this.#state.revoke([request.id]);
     await this.#revoked(request, expired ? "expired" : "revoked", { terminated: false, signum: null, expired });
     return true;
   }

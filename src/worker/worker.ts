@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
+import { readSignature } from "../../protocol/canvas/signature.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { createPool } from "../adapters.ts";
 import { ImproperlyConfigured, OperationalError, Terminated } from "../app/errors.ts";
-import { nodename } from "../app/nodename.ts";
+import { nodeFormat, nodename } from "../app/nodename.ts";
 import type { Settings } from "../app/settings.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
@@ -10,9 +11,12 @@ import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Pool } from "../pools/pool.ts";
 import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
+import { Gossip } from "./gossip.ts";
 import { Heartbeat, heartbeat } from "./heartbeat.ts";
+import { mingle } from "./mingle.ts";
 import { panelContext } from "./panel-context.ts";
 import { WorkerState } from "./state.ts";
+import { StateDb } from "./state-db.ts";
 import { Tracer } from "./tracer.ts";
 
 /** How a worker works. */
@@ -32,6 +36,12 @@ export interface WorkerOptions {
   prefetchMultiplier?: number;
   /** True to drop all messages in the queues first. */
   purge?: boolean;
+  /** Path of the file that keeps revoked tasks between two runs, filled in as `hostname` is: `workerStateDb`. */
+  stateDb?: string;
+  /** True to ask no other workers at the start which tasks are revoked. */
+  withoutMingle?: boolean;
+  /** True to take no part in what the workers tell each other, elections included. */
+  withoutGossip?: boolean;
   /** Seconds between heartbeat events; 2 unless given. */
   heartbeatInterval?: number;
   withoutHeartbeat?: boolean;
@@ -65,6 +75,8 @@ export class Worker {
   #pidbox: Pidbox | undefined;
   #heartbeat: Heartbeat | undefined;
   #events: EventDispatcher | undefined;
+  #stateDb: StateDb | undefined;
+  #gossip: Gossip | undefined;
   /** Seconds since the epoch. */
   #startedAt = 0;
   #onStopped: () => void = () => {};
@@ -156,7 +168,9 @@ export class Worker {
     const broker = await this.#context.createReadBroker();
     this.#broker = broker;
     broker.onStateChange = (connected, error) => this.#onBroker(connected, error);
+    this.#openStateDb();
     await this.#connect(broker);
+    await this.#mingle(broker);
     if (this.#options.purge) await this.#purge(broker);
     const events = this.#context.dispatcher(this.hostname, ["task"], this.sendsEvents ? undefined : ["worker"]);
     this.#events = events;
@@ -172,6 +186,7 @@ export class Worker {
       prefetchMultiplier: this.#options.prefetchMultiplier ?? settings.workerPrefetchMultiplier,
     });
     this.#consumer = consumer;
+    await this.#startGossip(broker, events);
     if (settings.workerEnableRemoteControl) await this.#startPidbox(broker, consumer, events);
     await consumer.start(this.#queues);
     this.#startedAt = Date.now() / 1000;
@@ -222,7 +237,7 @@ export class Worker {
         poolName: this.#poolName,
         events,
         autoscaler: undefined,
-        gossip: undefined,
+        gossip: this.#gossip,
         uptime: () => this.uptime,
         heartbeat: () => heartbeat(events, this.state, this.#options.heartbeatInterval),
         shutdown: () =>
@@ -241,6 +256,31 @@ export class Worker {
     await this.#pidbox.start();
   }
 
+  #openStateDb(): void {
+    const path = this.#options.stateDb ?? this.#context.settings.workerStateDb;
+    if (!path) return;
+    this.#stateDb = new StateDb(nodeFormat(path, this.hostname), this.state, this.#context.clock, this.#context.log);
+    this.#stateDb.open();
+  }
+
+  async #mingle(broker: Broker): Promise<void> {
+    if (this.#options.withoutMingle || !this.#context.settings.workerEnableRemoteControl) return;
+    await mingle(this.#context, broker, this.hostname, this.state);
+  }
+
+  async #startGossip(broker: Broker, dispatcher: EventDispatcher): Promise<void> {
+    if (this.#options.withoutGossip || !Gossip.works(broker.transport)) return;
+    const { log, canvas } = this.#context;
+    this.#gossip = new Gossip({
+      hostname: this.hostname,
+      events: this.#context.events(broker),
+      dispatcher,
+      log,
+      sendSignature: async (action) => void (await canvas.apply(readSignature(action), [], {}, {})),
+    });
+    await this.#gossip.start();
+  }
+
   async #purge(broker: Broker): Promise<void> {
     const counts = await Promise.all(this.#queues.map((queue) => broker.purge(queue.name)));
     const count = counts.reduce((sum, one) => sum + one, 0);
@@ -251,12 +291,16 @@ export class Worker {
     if (this.#startedAt === 0 || this.#stopping || this.#stop.signal.aborted) return;
     const { log } = this.#context;
     const url = this.#broker?.url;
-    if (connected) log.info({ url }, `consumer: Connected to ${url} again.`);
-    else
+    if (connected) {
+      log.info({ url }, `consumer: Connected to ${url} again.`);
+      // Others may have been told meanwhile what this one was not.
+      if (this.#broker) void this.#mingle(this.#broker);
+    } else {
       log.warn(
         { err: error, url },
         `consumer: Connection to broker lost (${error?.message}). Trying to re-establish the connection...`,
       );
+    }
   }
 
   async #stopWarm(): Promise<void> {
@@ -276,12 +320,14 @@ export class Worker {
     this.#heartbeat?.stop();
     await this.#events?.flush();
     await this.#pidbox?.close().catch(() => undefined);
+    await this.#gossip?.close().catch(() => undefined);
     try {
       await this.#consumer?.close();
     } catch (error) {
       this.#context.log.error({ err: error }, `Could not put back what was not done: ${(error as Error).message}`);
     }
     await this.#broker?.close(CLOSE_MS);
+    await this.#stateDb?.close();
     this.#startedAt = 0;
   }
 }

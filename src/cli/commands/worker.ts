@@ -27,6 +27,9 @@ interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
   heartbeat: boolean;
   heartbeatInterval?: number;
   pidfile?: string;
+  statedb?: string;
+  withoutMingle?: boolean;
+  withoutGossip?: boolean;
   health?: { host: string; port: number };
   maxTasksPerChild?: number;
   maxMemoryPerChild?: number;
@@ -47,6 +50,10 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
       "the node's name, celeriac@%h by default; %h is the host, %n its first part, %d its domain",
     )
     .option("-I, --include <modules>", "more modules to import, with commas between them", names)
+    .option(
+      "-S, --statedb <path>",
+      "keep revoked tasks in this file between two runs; %n is the node's name before the @, %h all of it",
+    )
     .option("--purge", "drop all waiting tasks first; they cannot be had back")
     .option("--discard", "the same as --purge")
     .addOption(logLevel())
@@ -72,8 +79,8 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
     .option("-Q, --queues <names>", "take from these queues, with commas between them", names)
     .option("-X, --exclude-queues <names>", "take from all queues but these", names)
     .optionsGroup("Features:")
-    .option("--without-gossip", "accepted; this worker takes no part in gossip")
-    .option("--without-mingle", "accepted; this worker does not ask others at its start")
+    .option("--without-gossip", "take no part in what the workers tell each other")
+    .option("--without-mingle", "do not ask the other workers at the start which tasks are revoked")
     .option("--without-heartbeat", "send no heartbeat events")
     .option("--heartbeat-interval <seconds>", "seconds between heartbeat events", seconds)
     .action(async (_: unknown, command: Command) => done(await runWorker(command.optsWithGlobals())));
@@ -103,6 +110,9 @@ async function runWorker(
       ...given("heartbeatInterval", options.heartbeatInterval),
       ...given("timeLimit", options.timeLimit),
       ...given("softTimeLimit", options.softTimeLimit),
+      ...given("stateDb", options.statedb),
+      withoutGossip: options.withoutGossip === true,
+      withoutMingle: options.withoutMingle === true,
       purge: options.purge === true || options.discard === true,
       withoutHeartbeat: options.withoutHeartbeat === true,
     });

@@ -72,7 +72,7 @@ export const REVOKE_COMMANDS: readonly Command[] = [
 /** @param signalled what those that run are ended with; null to let them run */
 async function revoke(context: PanelContext, ids: string[], signalled: string | number | null): Promise<unknown> {
   const { state, log } = context;
-  for (const id of ids) state.revoked.add(id);
+  state.revoke(ids);
   await context.markRevoked(ids.filter((id) => !state.active.has(state.requests.get(id) as Request)));
   if (signalled === null) {
     log.info({ ids: ids.slice(0, MAX_SHOWN) }, `Tasks flagged as revoked: ${ids.slice(0, MAX_SHOWN).join(", ")}`);
