@@ -59,6 +59,7 @@ const INSPECTED: [command: string, args: string][] = [
 const CONTROLLED: [command: string, args: string][] = [
   ["revoke", "task_id='unknown'"],
   ["revoke", "task_id=['unknown'], terminate=True, signal='SIGTERM'"],
+  ["revoke", "task_id=['unknown'], terminate=1, signal='SIGTERM'"],
   ["terminate", "task_id='unknown', signal='KILL'"],
   ["revoke_by_stamped_headers", "headers={'customer': ['a']}"],
   ["revoke_by_stamped_headers", "headers={'customer': ['a']}, terminate=True"],

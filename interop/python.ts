@@ -19,7 +19,8 @@ export interface PythonSide {
   settings?: Record<string, unknown>;
 }
 
-function environment({ broker, backend, queue, settings }: PythonSide): NodeJS.ProcessEnv {
+/** What the Python side is told. */
+export function environment({ broker, backend, queue, settings }: PythonSide): NodeJS.ProcessEnv {
   return {
     ...process.env,
     CELERY_BROKER_URL: broker,
@@ -121,6 +122,10 @@ export class PythonWorker implements AsyncDisposable {
   /** Its log so far. */
   get output(): string {
     return this.#process.output;
+  }
+
+  get running(): boolean {
+    return this.#process.running;
   }
 
   async start(): Promise<void> {

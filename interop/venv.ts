@@ -7,12 +7,21 @@ import { promisify } from "node:util";
  * no Python.
  * @param version one of versions.json
  */
-export async function madeVenv(version: string): Promise<string | undefined> {
+export function madeVenv(version: string): Promise<string | undefined> {
+  return made("make-venv", version);
+}
+
+/** The same with Flower in it, of the version that versions.json names. */
+export function madeFlower(): Promise<string | undefined> {
+  return made("make-flower");
+}
+
+async function made(script: string, ...args: string[]): Promise<string | undefined> {
   try {
-    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python/make-venv"), [version]);
+    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python", script), args);
     return stdout.trim();
   } catch (error) {
-    // What `make-venv` says when there is no Python.
+    // What the scripts say when there is no Python.
     if ((error as { code?: unknown }).code === 69) return undefined;
     throw error;
   }

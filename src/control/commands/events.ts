@@ -51,7 +51,7 @@ export const EVENT_COMMANDS: readonly Command[] = [
       type: "control",
       name: "election",
       help: "Hold election.",
-      params: z.object({ id: z.string(), topic: z.string(), action: z.unknown() }),
+      params: z.object({ id: z.string(), topic: z.string(), action: z.unknown().optional() }),
     },
     ({ gossip }, { id, topic, action }) => {
       gossip?.election(id, topic, action ?? null);
@@ -64,7 +64,7 @@ export const EVENT_COMMANDS: readonly Command[] = [
       name: "hello",
       help: "Request mingle sync-data.",
       visible: false,
-      params: z.object({ from_node: z.string(), revoked: z.unknown() }),
+      params: z.object({ from_node: z.string(), revoked: z.unknown().optional() }),
     },
     ({ hostname, state, clock, log }, { from_node, revoked }) => {
       if (from_node === hostname) return null;

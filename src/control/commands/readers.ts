@@ -1,3 +1,8 @@
+import { z } from "zod";
+
+/** An argument that is on or off: true for all that is true in Python, as monitors send 1 for it. */
+export const flag = z.unknown().optional().transform(Boolean);
+
 /** Readers of arguments on the command line. Mirrors `celery/utils/serialization.py strtobool`. */
 
 const BOOLS: Readonly<Record<string, boolean>> = {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Request } from "../../worker/request.ts";
 import type { WorkerState } from "../../worker/state.ts";
 import { type Command, command } from "../panel.ts";
+import { flag } from "./readers.ts";
 
 const none = z.object({});
 
@@ -16,9 +17,9 @@ export const REQUEST_COMMANDS: readonly Command[] = [
       name: "active",
       alias: "dump_active",
       help: "List of tasks currently being executed.",
-      params: z.object({ safe: z.boolean().nullish() }),
+      params: z.object({ safe: flag }),
     },
-    ({ state, info }, { safe }) => Promise.all(Array.from(state.active, (request) => info(request, safe ?? false))),
+    ({ state, info }, { safe }) => Promise.all(Array.from(state.active, (request) => info(request, safe))),
   ),
   command(
     {

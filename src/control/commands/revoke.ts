@@ -6,7 +6,7 @@ import type { Request } from "../../worker/request.ts";
 import { idList, matchingStamps, stampList } from "../../worker/revoked.ts";
 import { type Command, command, ok } from "../panel.ts";
 import type { PanelContext } from "../panel-context.ts";
-import { text } from "./readers.ts";
+import { flag, text } from "./readers.ts";
 
 /** How many ids a line of the log holds at the most. */
 const MAX_SHOWN = 100;
@@ -23,7 +23,7 @@ export const REVOKE_COMMANDS: readonly Command[] = [
       help: "Revoke task by task id (or list of ids).",
       signature: "[id1 [id2 [... [idN]]]]",
       variadic: "task_id",
-      params: z.object({ task_id: taskId, terminate: z.boolean().nullish(), signal }),
+      params: z.object({ task_id: taskId, terminate: flag, signal }),
     },
     (context, args) => revoke(context, idList(args.task_id), args.terminate ? (args.signal ?? "SIGTERM") : null),
   ),
@@ -48,7 +48,7 @@ export const REVOKE_COMMANDS: readonly Command[] = [
       variadic: "headers",
       params: z.object({
         headers: z.union([z.record(z.string(), z.unknown()), z.array(z.string())]),
-        terminate: z.boolean().nullish(),
+        terminate: flag,
         signal,
       }),
     },

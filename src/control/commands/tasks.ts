@@ -5,7 +5,7 @@ import { rate } from "../../app/rate.ts";
 import { camelCase } from "../../app/settings.ts";
 import type { TaskDefinition } from "../../app/task.ts";
 import { type Command, command, nok, ok } from "../panel.ts";
-import { float, text } from "./readers.ts";
+import { flag, float, text } from "./readers.ts";
 
 /** What `registered` shows of each task unless it is asked for something else. */
 const SHOWN_ATTRIBUTES = ["exchange", "routing_key", "rate_limit"];
@@ -20,7 +20,7 @@ export const TASK_COMMANDS: readonly Command[] = [
       help: "List of registered tasks.",
       signature: "[attr1 [attr2 [... [attrN]]]]",
       variadic: "taskinfoitems",
-      params: z.object({ taskinfoitems: z.array(z.unknown()).nullish(), builtins: z.boolean().nullish() }),
+      params: z.object({ taskinfoitems: z.array(z.unknown()).nullish(), builtins: flag }),
     },
     ({ tasks }, { taskinfoitems, builtins }) => {
       const asked = (taskinfoitems ?? []).filter((item) => typeof item === "string" && !item.startsWith("_"));

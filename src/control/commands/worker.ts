@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { settingsTable } from "../../app/settings-table.ts";
 import { type Command, command, NO_REPLY, ok } from "../panel.ts";
-import { bool } from "./readers.ts";
+import { bool, flag } from "./readers.ts";
 import { stats } from "./stats.ts";
 
 const none = z.object({});
@@ -27,7 +27,7 @@ export const WORKER_COMMANDS: readonly Command[] = [
       help: "List configuration.",
       signature: "[include_defaults=False]",
       args: [["with_defaults", bool]],
-      params: z.object({ with_defaults: z.boolean().nullish() }),
+      params: z.object({ with_defaults: flag }),
     },
     ({ settings, givenSettings }, args) => settingsTable(settings, args.with_defaults ? null : givenSettings),
   ),
