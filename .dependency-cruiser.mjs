@@ -7,7 +7,11 @@ const packages = (names) => `(?:^|/)node_modules/(?:${names})/`;
 const OPTIONAL = "mysql2|better-sqlite3";
 
 /** The files beside the adapters that each of them may use. */
-const SHARED = ["^src/brokers/(?:broker|deadline|virtual)[.]ts$", "^src/backends/(?:backend|waiters)[.]ts$"];
+const SHARED = [
+  "^src/brokers/(?:broker|deadline|virtual)[.]ts$",
+  "^src/backends/(?:backend|key-value|result-poller|waiters)[.]ts$",
+  "^src/pools/(?:pool|job-queue)[.]ts$",
+];
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {
@@ -41,12 +45,13 @@ export default {
     },
     {
       name: "only-adapters-know-adapters",
-      comment: "A broker, backend or pool is reached through its interface; adapters.ts alone knows which there are.",
+      comment:
+        "A broker, backend or pool is reached through its interface, or the base of one's own; adapters.ts alone knows which there are.",
       severity: "error",
       from: { path: "^src/", pathNot: ["^src/adapters[.]ts$", "^src/(?:brokers|backends|pools)/"] },
       to: {
         path: "^src/(?:brokers|backends|pools)/",
-        pathNot: ["^src/brokers/broker[.]ts$", "^src/backends/backend[.]ts$", "^src/pools/pool[.]ts$"],
+        pathNot: ["^src/brokers/broker[.]ts$", "^src/backends/(?:backend|key-value)[.]ts$", "^src/pools/pool[.]ts$"],
       },
     },
     {
@@ -60,7 +65,7 @@ export default {
       name: "adapters-do-not-know-each-other",
       severity: "error",
       from: { path: "^src/(brokers|backends|pools)/([^/]+?)(?:[.]ts$|/)" },
-      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED, "^src/pools/pool[.]ts$"] },
+      to: { path: "^src/$1/", pathNot: ["^src/$1/$2(?:[.]ts$|/)", ...SHARED] },
     },
     {
       name: "adapters-keep-to-their-kind",

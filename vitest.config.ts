@@ -28,6 +28,16 @@ export default defineConfig({
       {
         test: {
           ...common,
+          name: "chaos",
+          include: ["test/chaos/**/*.test.ts"],
+          globalSetup: ["test/built.ts"],
+          testTimeout: 3_600_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...common,
           name: "package",
           include: ["test/package/**/*.test.ts", "test/lint/**/*.test.ts"],
           globalSetup: ["test/package/global-setup.ts"],

@@ -6,6 +6,7 @@ import { testApp } from "../test/support/app.ts";
 import { type DatabaseServer, databaseKinds, type FreshDatabase } from "./databases.ts";
 import { PythonClient, PythonError, PythonWorker } from "./python.ts";
 import { madeVenv } from "./venv.ts";
+import { compatibilityOf } from "./versions.ts";
 
 /** A version of each format at least, and the setting that says so. */
 const VERSIONS = [...new Set(["5.7.0", "5.4.0", ...Object.keys(inject("pythons"))])].map((version) => ({
@@ -187,7 +188,7 @@ for (const kind of await databaseKinds()) {
         it("either side finds the other's saved groups", async () => {
           id = randomUUID();
           await client.run(
-            `GroupResult(${JSON.stringify(id)}, [AsyncResult("m1"), GroupResult("g2", [AsyncResult("m2")])]).save()`,
+            `GroupResult(${JSON.stringify(id)}, [app.AsyncResult("m1"), app.GroupResult("g2", [AsyncResult("m2")])]).save()`,
           );
           const backend = await app.backend();
           const member = (name: string) => ({ id: name, parent: null, results: null });
@@ -299,11 +300,6 @@ for (const kind of await databaseKinds()) {
       expect(made[1]).toEqual(made[0]);
     });
   });
-}
-
-function compatibilityOf(version: string): "5.2" | "5.3" | "5.7" {
-  if (version.startsWith("5.7")) return "5.7";
-  return version.startsWith("5.2") ? "5.2" : "5.3";
 }
 
 function pythonSide(fresh: FreshDatabase, python: string) {

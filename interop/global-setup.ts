@@ -7,6 +7,8 @@ declare module "vitest" {
   export interface ProvidedContext {
     /** Interpreters by Celery version, oldest first; empty where there is no Python. */
     pythons: Record<string, string>;
+    /** Versions that were asked for and that no Python here runs. */
+    missingPythons: string[];
     /** Interpreter with the Celery that the project is measured by; empty where there is no Python. */
     python: string;
   }
@@ -25,10 +27,13 @@ export default async function setup(project: TestProject): Promise<void> {
   const asked = process.env.CELERIAC_INTEROP_VERSIONS || versions.reference;
   const wanted = asked === "all" ? Object.keys(versions.celery) : asked.split(",");
   const pythons: Record<string, string> = {};
+  const missing: string[] = [];
   for (const version of new Set([...wanted, versions.reference])) {
     const python = await madeVenv(version);
     if (python) pythons[version] = python;
+    else missing.push(version);
   }
   project.provide("python", pythons[versions.reference] ?? "");
   project.provide("pythons", pythons);
+  project.provide("missingPythons", missing);
 }

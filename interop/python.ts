@@ -39,11 +39,14 @@ export class PythonError extends Error {
   readonly type: string;
   readonly module: string;
   readonly args: string[];
+  /** What `str()` said of it. */
+  readonly text: string;
   constructor(error: { type: string; module: string; text: string; args: string[]; traceback: string }) {
     super(`${error.type}: ${error.text}\n${error.traceback}`);
     this.type = error.type;
     this.module = error.module;
     this.args = error.args;
+    this.text = error.text;
   }
 }
 

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 
 /**
  * The interpreter of a Python environment with this Celery, which is made when it is missing; undefined where there is
- * no Python.
+ * no Python that this Celery runs with, which is said on stderr.
  * @param version one of versions.json
  */
 export function madeVenv(version: string): Promise<string | undefined> {
@@ -21,8 +21,10 @@ async function made(script: string, ...args: string[]): Promise<string | undefin
     const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python", script), args);
     return stdout.trim();
   } catch (error) {
-    // What the scripts say when there is no Python.
-    if ((error as { code?: unknown }).code === 69) return undefined;
-    throw error;
+    const { code, stderr } = error as { code?: unknown; stderr?: string };
+    // What `make-venv` says when there is no Python.
+    if (code !== 69) throw error;
+    console.warn(stderr?.trim());
+    return undefined;
   }
 }

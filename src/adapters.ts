@@ -1,14 +1,15 @@
 import { ImproperlyConfigured } from "./app/errors.ts";
-import type { BackendOptions, ResultBackend } from "./backends/backend.ts";
+import type { BackendFactory, BackendOptions, ResultBackend } from "./backends/backend.ts";
 import type { Database } from "./backends/database/database.ts";
 import type { Broker, BrokerOptions } from "./brokers/broker.ts";
 import { maskedUrl } from "./masked-url.ts";
 import { AsyncPool } from "./pools/async.ts";
-import type { Pool } from "./pools/pool.ts";
+import { processPool } from "./pools/children/processes.ts";
+import { threadPool } from "./pools/children/threads.ts";
+import type { Pool, PoolOptions } from "./pools/pool.ts";
 
 /** Makes an adapter; its driver is loaded only when it is asked for. */
 type BrokerFactory = (options: BrokerOptions) => Promise<Broker>;
-type BackendFactory = (options: BackendOptions) => Promise<ResultBackend>;
 
 const redisBroker: BrokerFactory = async (options) =>
   new (await import("./brokers/redis/redis-broker.ts")).RedisBroker(options);
@@ -39,6 +40,9 @@ const mysqlBackend = inDatabase(async (options) =>
   (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options),
 );
 
+const cacheBackend: BackendFactory = async (options) =>
+  new (await import("./backends/cache/cache-backend.ts")).CacheBackend(options);
+
 const BROKERS: Readonly<Record<string, BrokerFactory>> = {
   redis: redisBroker,
   rediss: redisBroker,
@@ -60,6 +64,10 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   file: filesystemBackend,
   memory: memoryBackend,
   "cache+memory": memoryBackend,
+  "cache+memcached": cacheBackend,
+  "cache+memcache": cacheBackend,
+  "cache+pymemcache": cacheBackend,
+  "cache+pylibmc": cacheBackend,
   "db+postgresql": inDatabase(
     async (options) => new (await import("./backends/database/postgres.ts")).PostgresDatabase(options),
   ),
@@ -82,24 +90,62 @@ export function createBroker(options: BrokerOptions): Promise<Broker> {
   return factory(options);
 }
 
-/** @throws ImproperlyConfigured as {@link createBroker} */
-export function createBackend(options: BackendOptions): Promise<ResultBackend> {
-  const factory = BACKENDS[driverless(schemeOf(options.url))];
-  if (!factory) throw unknownScheme("resultBackend", options.url, BACKENDS);
+/**
+ * The result backend that the URL's scheme means; not yet connected.
+ * @param overrides backends of the application's own by scheme, which come first: `overrideBackends`
+ * @throws ImproperlyConfigured as {@link createBroker}
+ */
+export async function createBackend(
+  options: BackendOptions,
+  overrides: Readonly<Record<string, BackendFactory>> = {},
+): Promise<ResultBackend> {
+  const scheme = schemeOf(options.url);
+  const factory = overrides[scheme] ?? BACKENDS[driverless(scheme)];
+  if (!factory) throw unknownScheme("resultBackend", options.url, { ...BACKENDS, ...overrides });
   return factory(options);
 }
 
+/** The pools, and what of Celery's stands for which. */
+const POOL_NAMES: ReadonlyMap<string, PoolName> = new Map([
+  ["async", "async"],
+  ["solo", "solo"],
+  ["threads", "threads"],
+  ["processes", "processes"],
+  ["prefork", "processes"],
+  ["eventlet", "async"],
+  ["gevent", "async"],
+]);
+
+/** Where tasks run. */
+export type PoolName = "async" | "solo" | "threads" | "processes";
+
 /**
- * The pool of that name. `prefork`, Celery's own default, is `async` here.
- *
- * @param limit how many jobs run at a time
+ * The pool that a name stands for: one of ours, or Celery's that comes nearest to it.
  * @throws ImproperlyConfigured for a name that is none
  */
-export function createPool(name: string, limit: number): Pool {
-  if (name !== "async" && name !== "prefork") {
-    throw new ImproperlyConfigured(`pool cannot be ${JSON.stringify(name)}: the only pool so far is async`);
+export function poolName(name: string): PoolName {
+  const pool = POOL_NAMES.get(name);
+  if (pool) return pool;
+  const names = [...POOL_NAMES.keys()].join(", ");
+  throw new ImproperlyConfigured(`pool cannot be ${JSON.stringify(name)}: it is one of ${names}`);
+}
+
+/** The program that the children of pools run. */
+const CHILD_PROGRAM = new URL("./cli/pool-child.js", import.meta.url);
+
+/** A pool, without its children. */
+export function createPool(name: PoolName, options: Omit<PoolOptions, "program">): Pool {
+  const whole = { ...options, program: CHILD_PROGRAM };
+  switch (name) {
+    case "async":
+      return new AsyncPool(options.limit);
+    case "solo":
+      return new AsyncPool(1, "solo", 1);
+    case "threads":
+      return threadPool(whole);
+    case "processes":
+      return processPool(whole);
   }
-  return new AsyncPool(limit);
 }
 
 /** What stands before `://`, or the whole for a name like `disabled` or `rpc`. */

@@ -1,3 +1,4 @@
+export type { Compatibility } from "../protocol/compatibility.ts";
 export type { CeleryEvent } from "../protocol/event/event.ts";
 export { FrozenSet, OrderedDict, Tuple, tuple } from "../protocol/python/collections.ts";
 export { DateTime, PlainDate, PlainTime } from "../protocol/python/datetime.ts";
@@ -6,6 +7,9 @@ export { ExceptionValue } from "../protocol/python/exception-value.ts";
 export { Float } from "../protocol/python/numbers.ts";
 export { TimeDelta } from "../protocol/python/timedelta.ts";
 export { UUID } from "../protocol/python/uuid.ts";
+export type { ResultKeys } from "../protocol/result/keys.ts";
+export type { TaskMeta } from "../protocol/result/meta.ts";
+export type { ResultNode } from "../protocol/result/result-tuple.ts";
 export type { State } from "../protocol/result/states.ts";
 export { type PickleOptions, pickleSerializer } from "../protocol/serialization/pickle.ts";
 export type { Payload, Serializer } from "../protocol/serialization/serializer.ts";
@@ -42,10 +46,21 @@ export type { QueueSetting } from "./app/queues.ts";
 export { AsyncResult, type GetOptions, GroupResult } from "./app/result.ts";
 export type { RouteFunction, RouteSetting } from "./app/router.ts";
 export type { SendOptions } from "./app/send-options.ts";
-export type { Compatibility, RetryPolicy, Settings } from "./app/settings.ts";
+export type { RetryPolicy, Settings } from "./app/settings.ts";
 export { Signature } from "./app/signature.ts";
 export type { RetryOptions, Self, Task, TaskOptions } from "./app/task.ts";
 export type { DeliveryInfo, TaskRequest as Request } from "./app/task-request.ts";
+export type {
+  BackendFactory,
+  BackendOptions,
+  ChordPart,
+  ChordStore,
+  ReadyChord,
+  ReplyAddress,
+  ResultBackend,
+  ResultCodec,
+} from "./backends/backend.ts";
+export { KeyValueBackend, type StoredValue } from "./backends/key-value.ts";
 export { Control, type ControlOptions, type TerminateOptions } from "./control/control.ts";
 export { Inspect, type InspectOptions } from "./control/inspect.ts";
 export type { Reply } from "./control/mailbox.ts";

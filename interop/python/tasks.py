@@ -13,6 +13,7 @@ import uuid
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 from celery import Celery
 
 app = Celery(
@@ -97,6 +98,32 @@ def fail(message="broken"):
 @app.task(name="tasks.out_of_stock")
 def out_of_stock(item, left):
     raise OutOfStock(item, left)
+
+
+EXCEPTIONS = {
+    "no arguments": ValueError(),
+    "several": ValueError("a", None, True, [1]),
+    "key": KeyError("k"),
+    "number key": KeyError(1),
+    "file": FileNotFoundError(2, "No such file or directory"),
+    "connection": ConnectionRefusedError(111, "Connection refused"),
+    "one argument": OSError("alone"),
+    "bytes": UnicodeDecodeError("utf-8", b"a\xff", 1, 2, "invalid start byte"),
+    "many bytes": UnicodeDecodeError("utf-8", b"a\xff\xfe", 1, 3, "invalid"),
+    "syntax": SyntaxError("bad", ("folder/file.py", 3, 1, "text")),
+    "decimal": ValueError(Decimal("1.10")),
+    "uuid": ValueError(uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")),
+    "datetime": ValueError(datetime(2031, 5, 6, 7, 8, 9, 1000)),
+    "date": ValueError(date(2031, 5, 6)),
+    "list": ValueError(["a", 1]),
+    "soft limit": SoftTimeLimitExceeded(),
+    "hard limit": TimeLimitExceeded(5),
+}
+
+
+@app.task(name="tasks.throw")
+def throw(kind):
+    raise EXCEPTIONS[kind]
 
 
 @app.task(name="tasks.sleep")

@@ -26,6 +26,7 @@ from kombu import serialization
 from kombu.transport import memory, virtual
 from kombu.utils.json import dumps
 
+from delayed import delayed_delivery
 from formats import bombs, compressed, compressed_results, pickle_refused, pickle_values, yaml_texts, yaml_values
 from signed import signed_messages
 
@@ -312,6 +313,7 @@ CAPTURES = {
     "json-values": json_values, "msgpack-values": msgpack_values, "events": events, "pidbox": pidbox, "canvases": canvases,
     "pickle-values": pickle_values, "pickle-refused": pickle_refused, "yaml-values": yaml_values, "yaml-texts": yaml_texts,
     "signed-messages": signed_messages, "compressed": compressed, "compressed-results": compressed_results, "bombs": bombs,
+    "delayed-delivery": delayed_delivery,
 }
 
 # Salt and keys are random, and no two versions of a library compress alike: these can only be there.

@@ -20,6 +20,8 @@ export interface SignatureData {
   subtask_type: SubtaskType | null;
   /** True for one that takes no further arguments: `si()`. */
   immutable: boolean;
+  /** How many parts the chord has whose body this is: Celery 5.0 keeps it nowhere else. */
+  chord_size?: number;
 }
 
 /** Options that a signature keeps whatever it is applied with: to change them would stall what waits for it. */
@@ -101,6 +103,7 @@ export function clone(sig: SignatureData): SignatureData {
     options: copyData(sig.options) as Record<string, unknown>,
     subtask_type: sig.subtask_type,
     immutable: sig.immutable,
+    ...(sig.chord_size !== undefined && { chord_size: sig.chord_size }),
   };
 }
 
@@ -165,6 +168,7 @@ export function readSignature(value: unknown): SignatureData {
     options: readOptions(mappingOf(data.options) ?? {}),
     subtask_type: readType(data.subtask_type),
     immutable: data.immutable === true,
+    ...(typeof data.chord_size === "number" && { chord_size: data.chord_size }),
   };
   return sig.subtask_type === null ? sig : { ...sig, kwargs: readMembers(sig) };
 }

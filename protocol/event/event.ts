@@ -1,3 +1,4 @@
+import { Float } from "../python/numbers.ts";
 import { type Exchange, exchange, type Queue, queue } from "../transport/entities.ts";
 
 /** An event as it is sent: a dict whose only fixed part is its type. Mirrors `celery/events/event.py Event`. */
@@ -66,4 +67,12 @@ export function eventQueue(nodeId: string, bound: Exchange, routingKey: string, 
       ...(options.ttl !== null && { "x-message-ttl": Math.trunc(options.ttl * 1000) }),
     },
   });
+}
+
+/**
+ * The field `utcoffset`. Mirrors `celery/utils/time.py utcoffset`, which cuts to whole hours up to 5.6.
+ * @param minutes west of Greenwich
+ */
+export function utcoffset(minutes: number, whole: boolean): number | Float {
+  return whole ? Math.floor(minutes / 60) : new Float(minutes / 60);
 }

@@ -1,3 +1,4 @@
+import { type Compatibility, writes } from "../compatibility.ts";
 import { argsRepr, saferepr } from "../python/saferepr.ts";
 import type { Embed, TaskBody } from "./embed.ts";
 import type { TaskHeaders } from "./headers.ts";
@@ -6,9 +7,12 @@ import { etaHeader, expiresHeader, type TaskCall, type TaskOptions } from "./tas
 /** Longest `argsrepr` and `kwargsrepr`, in characters. */
 const REPR_MAX_SIZE = 1024;
 
+/** Headers that came with later versions, which left out older ones unless they say something. */
+type LaterHeaders = "ignore_result" | "replaced_task_nesting" | "stamped_headers" | "stamps";
+
 /** A task message before it is serialized. */
 export interface TaskMessageV2 {
-  headers: TaskHeaders;
+  headers: Omit<TaskHeaders, LaterHeaders> & Partial<Pick<TaskHeaders, LaterHeaders>>;
   properties: { correlation_id: string; reply_to: string };
   body: TaskBody;
 }
@@ -17,9 +21,15 @@ export interface TaskMessageV2 {
  * A task message of protocol 2: everything about the task in the headers, the arguments and what follows in the body.
  * Absent values are written as null, never left out. Mirrors `celery/app/amqp.py as_task_v2`.
  *
+ * @param compatibility headers that this Celery does not write are left out, unless they say something
  * @throws RangeError for a countdown or expiry out of range
  */
-export function asTaskV2(name: string, call: TaskCall, options: TaskOptions): TaskMessageV2 {
+export function asTaskV2(
+  name: string,
+  call: TaskCall,
+  options: TaskOptions,
+  compatibility: Compatibility = "5.7",
+): TaskMessageV2 {
   const { taskId, args = [], kwargs = {}, now } = call;
   const levels = options.reprMaxLevels ?? 3;
   const embed: Embed = {
@@ -45,12 +55,26 @@ export function asTaskV2(name: string, call: TaskCall, options: TaskOptions): Ta
       argsrepr: options.argsrepr ?? argsRepr(args, REPR_MAX_SIZE, levels),
       kwargsrepr: options.kwargsrepr ?? saferepr(kwargs, REPR_MAX_SIZE, levels),
       origin: options.origin,
-      ignore_result: options.ignoreResult ?? null,
-      replaced_task_nesting: options.replacedTaskNesting ?? 0,
-      stamped_headers: options.stampedHeaders ?? null,
-      stamps: options.stamps ?? {},
+      ...laterHeaders(options, compatibility),
     },
     properties: { correlation_id: taskId, reply_to: options.replyTo ?? "" },
     body: [args as unknown[], kwargs, embed],
+  };
+}
+
+function laterHeaders(options: TaskOptions, compatibility: Compatibility): Partial<Pick<TaskHeaders, LaterHeaders>> {
+  const { ignoreResult = null, replacedTaskNesting = 0, stampedHeaders = null, stamps = {} } = options;
+  if (writes(compatibility, "stampHeaders")) {
+    return {
+      ignore_result: ignoreResult,
+      replaced_task_nesting: replacedTaskNesting,
+      stamped_headers: stampedHeaders,
+      stamps,
+    };
+  }
+  return {
+    ...((ignoreResult || writes(compatibility, "ignoreResultHeader")) && { ignore_result: ignoreResult }),
+    ...(replacedTaskNesting > 0 && { replaced_task_nesting: replacedTaskNesting }),
+    ...(stampedHeaders?.length && { stamped_headers: stampedHeaders, stamps }),
   };
 }

@@ -9,8 +9,18 @@ import { Float, floatRepr, numberRepr } from "./numbers.ts";
 import { TimeDelta, timedeltaRepr } from "./timedelta.ts";
 import { UUID } from "./uuid.ts";
 
-/** Containers nested deeper than this are shown as `...`; also what ends the walk through a cyclic value. */
+/** Containers nested deeper than this are shown as `...`. */
 const MAX_DEPTH = 100;
+/** How often containers that were shown before are shown in full again: objects that refer to each other have no end. */
+const MAX_AGAIN = 1000;
+
+/** Where the walk through a value is, and where it was. */
+interface Walk {
+  /** The containers around, from the outermost in. */
+  readonly path: object[];
+  readonly seen: Set<object>;
+  again: number;
+}
 
 /** A string as Python's `repr()` quotes and escapes it. */
 export function stringRepr(text: string): string {
@@ -28,9 +38,13 @@ export function stringRepr(text: string): string {
 
 /**
  * A value as Python's `repr()` would print what it becomes there: `None`, `True`, `1.0`, `'text'`, `{'a': [1]}`.
- * Never throws: what has no counterpart in Python is shown in JavaScript's way.
+ * Never throws: what has no counterpart in Python is shown in JavaScript's way, what cannot be looked at as an object.
  */
-export function repr(value: unknown, depth = 0): string {
+export function repr(value: unknown): string {
+  return valueRepr(value, undefined);
+}
+
+function valueRepr(value: unknown, walk: Walk | undefined): string {
   if (value === null || value === undefined) return "None";
   switch (typeof value) {
     case "boolean":
@@ -42,38 +56,54 @@ export function repr(value: unknown, depth = 0): string {
     case "string":
       return stringRepr(value);
     case "object":
-      if (depth > MAX_DEPTH) return "...";
-      return Array.isArray(value) ? sequenceRepr(value, depth + 1) : objectRepr(value, depth + 1);
+      return containerRepr(value, walk ?? { path: [], seen: new Set(), again: 0 });
     default:
       return `<${typeof value}>`;
   }
 }
 
-function sequenceRepr(items: readonly unknown[], depth: number): string {
-  if (!(items instanceof Tuple)) return `[${joined(items, depth)}]`;
-  return `(${joined(items, depth)}${items.length === 1 ? "," : ""})`;
+function containerRepr(value: object, walk: Walk): string {
+  const depth = walk.path.length;
+  try {
+    const known = forwardedValue(value);
+    if (known !== value) return valueRepr(known, walk);
+    const scalar = scalarRepr(value);
+    if (scalar !== undefined) return scalar;
+    if (walk.path.includes(value)) return Array.isArray(value) ? "[...]" : "{...}";
+    if (walk.seen.has(value)) walk.again += 1;
+    if (depth > MAX_DEPTH || walk.again > MAX_AGAIN) return "...";
+    walk.seen.add(value);
+    walk.path.push(value);
+    return Array.isArray(value) ? sequenceRepr(value, walk) : objectRepr(value, walk);
+  } catch {
+    // A getter or a proxy that throws.
+    return "<object>";
+  } finally {
+    walk.path.length = depth;
+  }
 }
 
-function objectRepr(value: object, depth: number): string {
-  const known = forwardedValue(value);
-  if (known !== value) return repr(known, depth);
-  const scalar = scalarRepr(value);
-  if (scalar !== undefined) return scalar;
-  if (value instanceof FrozenSet) return value.size ? `frozenset({${joined(value, depth)}})` : "frozenset()";
-  if (value instanceof Set) return value.size ? `{${joined(value, depth)}}` : "set()";
+function sequenceRepr(items: readonly unknown[], walk: Walk): string {
+  if (!(items instanceof Tuple)) return `[${joined(items, walk)}]`;
+  return `(${joined(items, walk)}${items.length === 1 ? "," : ""})`;
+}
+
+function objectRepr(value: object, walk: Walk): string {
+  if (value instanceof FrozenSet) return value.size ? `frozenset({${joined(value, walk)}})` : "frozenset()";
+  if (value instanceof Set) return value.size ? `{${joined(value, walk)}}` : "set()";
   if (value instanceof OrderedDict) {
-    const pairs = Array.from(value, ([key, item]) => `(${repr(key, depth)}, ${repr(item, depth)})`);
+    const pairs = Array.from(value, ([key, item]) => `(${valueRepr(key, walk)}, ${valueRepr(item, walk)})`);
     return `OrderedDict(${pairs.length ? `[${pairs.join(", ")}]` : ""})`;
   }
   if (value instanceof ExceptionValue) {
-    return `${value.type.slice(value.type.lastIndexOf(".") + 1)}(${joined(value.args, depth)})`;
+    return `${value.type.slice(value.type.lastIndexOf(".") + 1)}(${joined(value.args, walk)})`;
   }
   const entries = value instanceof Map ? [...value] : Object.entries(value);
-  return `{${entries.map(([key, item]) => `${repr(key, depth)}: ${repr(item, depth)}`).join(", ")}}`;
+  return `{${entries.map(([key, item]) => `${valueRepr(key, walk)}: ${valueRepr(item, walk)}`).join(", ")}}`;
 }
 
-function joined(items: Iterable<unknown>, depth: number): string {
-  return Array.from(items, (item) => repr(item, depth)).join(", ");
+function joined(items: Iterable<unknown>, walk: Walk): string {
+  return Array.from(items, (item) => valueRepr(item, walk)).join(", ");
 }
 
 /** `repr` of the value types that have no members to walk; undefined for containers. */

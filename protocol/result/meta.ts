@@ -58,7 +58,8 @@ export interface MetaInput {
 export function taskMeta({ taskId, state, result, traceback, request, extended, now }: MetaInput): TaskMeta {
   return {
     status: state,
-    result,
+    // A key that is undefined would not be written, and Python looks it up.
+    result: result === undefined ? null : result,
     traceback: traceback ?? null,
     children: request?.children ?? [],
     date_done: READY_STATES.has(state) ? now : null,

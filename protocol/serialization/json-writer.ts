@@ -2,7 +2,7 @@ import { EncodeError } from "../errors.ts";
 import { Float, floatRepr, INT_MAX_STR_DIGITS, isPythonInt } from "../python/numbers.ts";
 import { MAX_DEPTH } from "./json-depth.ts";
 import { RawJson } from "./raw-json.ts";
-import { toTypedValue } from "./typed-values.ts";
+import { toText, toTypedValue } from "./typed-values.ts";
 
 const PLAIN = /^[ !#-[\]-~]*$/;
 const NOT_ASCII = /[\x7f-\uffff]/g;
@@ -25,11 +25,12 @@ const WIRE_KEYS: ReadonlyMap<string, string> = new Map(
  * beyond ASCII escaped, `NaN` and `Infinity` bare, a `float` never without its point, typed values for dates, bytes…
  * Mirrors `kombu/utils/json.py dumps`.
  *
+ * @param untyped true to write what has a type as text, as kombu does up to 5.2: then bytes have no form
  * @throws EncodeError for a value with no form in JSON, a cycle, or one nested too deeply
  */
-export function dumps(value: unknown): string {
+export function dumps(value: unknown, untyped = false): string {
   try {
-    return write(value, 0);
+    return write(value, 0, untyped);
   } catch (error) {
     if (error instanceof EncodeError) throw error;
     throw new EncodeError(`cannot be written as JSON: ${(error as Error).message}`, { cause: error });
@@ -42,7 +43,7 @@ export function dumpString(text: string): string {
   return JSON.stringify(text).replace(NOT_ASCII, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-function write(value: unknown, depth: number): string {
+function write(value: unknown, depth: number, untyped: boolean): string {
   switch (typeof value) {
     case "string":
       return dumpString(value);
@@ -57,7 +58,7 @@ function write(value: unknown, depth: number): string {
     case "object":
       if (value === null) return "null";
       if (depth === MAX_DEPTH) throw new EncodeError("Circular reference detected, or nested too deeply");
-      return Array.isArray(value) ? writeList(value, depth + 1) : writeObject(value, depth + 1);
+      return Array.isArray(value) ? writeList(value, depth + 1, untyped) : writeObject(value, depth + 1, untyped);
     default:
       throw new EncodeError(`Object of type ${typeof value} is not JSON serializable`);
   }
@@ -74,27 +75,30 @@ function dumpBigint(value: bigint): string {
   throw new EncodeError(`an integer of more than ${INT_MAX_STR_DIGITS} digits is not JSON serializable`);
 }
 
-function writeList(items: readonly unknown[], depth: number): string {
+function writeList(items: readonly unknown[], depth: number, untyped: boolean): string {
   if (items.length === 0) return "[]";
-  let out = `[${write(items[0], depth)}`;
-  for (let i = 1; i < items.length; i++) out += `, ${write(items[i], depth)}`;
+  let out = `[${write(items[0], depth, untyped)}`;
+  for (let i = 1; i < items.length; i++) out += `, ${write(items[i], depth, untyped)}`;
   return `${out}]`;
 }
 
-function writeObject(value: object, depth: number): string {
+function writeObject(value: object, depth: number, untyped: boolean): string {
   const prototype = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) return writePlain(value as Record<string, unknown>, depth);
+  if (prototype === Object.prototype || prototype === null)
+    return writePlain(value as Record<string, unknown>, depth, untyped);
   if (value instanceof RawJson) return value.text;
   if (value instanceof Float) return Number.isFinite(value.value) ? floatRepr(value.value) : String(value.value);
-  if (value instanceof Map) return writeMap(value, depth);
+  if (value instanceof Map) return writeMap(value, depth, untyped);
+  const text = untyped ? toText(value) : undefined;
+  if (text !== undefined) return dumpString(text);
   const typed = toTypedValue(value);
-  if (typed) return `{"__type__": "${typed.__type__}", "__value__": ${write(typed.__value__, depth)}}`;
+  if (typed) return `{"__type__": "${typed.__type__}", "__value__": ${write(typed.__value__, depth, untyped)}}`;
   const toJson = (value as { toJSON?: unknown }).toJSON;
-  if (typeof toJson === "function") return write(toJson.call(value), depth);
+  if (typeof toJson === "function") return write(toJson.call(value), depth, untyped);
   throw new EncodeError(`Object of type ${typeName(value)} is not JSON serializable`);
 }
 
-function writePlain(value: Record<string, unknown>, depth: number): string {
+function writePlain(value: Record<string, unknown>, depth: number, untyped: boolean): string {
   let out = "";
   for (const key of Object.keys(value)) {
     const item = value[key];
@@ -102,14 +106,14 @@ function writePlain(value: Record<string, unknown>, depth: number): string {
     out +=
       (out === "" ? "{" : ", ") +
       (WIRE_KEYS.get(key) ?? `${dumpString(key)}: `) +
-      (item === null ? "null" : write(item, depth));
+      (item === null ? "null" : write(item, depth, untyped));
   }
   return out === "" ? "{}" : `${out}}`;
 }
 
 /** Python turns the keys of a dict into text: `1`, `1.0`, `True` and `None` are `"1"`, `"1.0"`, `"true"`, `"null"`. */
-function writeMap(map: ReadonlyMap<unknown, unknown>, depth: number): string {
-  const parts = Array.from(map, ([key, item]) => `${dumpKey(key)}: ${write(item, depth)}`);
+function writeMap(map: ReadonlyMap<unknown, unknown>, depth: number, untyped: boolean): string {
+  const parts = Array.from(map, ([key, item]) => `${dumpKey(key)}: ${write(item, depth, untyped)}`);
   return `{${parts.join(", ")}}`;
 }
 
@@ -117,7 +121,7 @@ function dumpKey(key: unknown): string {
   if (typeof key === "string") return dumpString(key);
   const scalar = key === null || typeof key === "number" || typeof key === "boolean" || typeof key === "bigint";
   if (!scalar) throw new EncodeError(`keys must be str, int, float, bool or None, not ${typeName(key)}`);
-  return `"${write(key, 0)}"`;
+  return `"${write(key, 0, false)}"`;
 }
 
 function typeName(value: unknown): string {

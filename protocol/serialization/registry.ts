@@ -1,8 +1,9 @@
+import { type Compatibility, writes } from "../compatibility.ts";
 import { CeleryError, ContentDisallowed, DecodeError, EncodeError, SerializerNotInstalled } from "../errors.ts";
 import { utf8Decode } from "./bytes.ts";
-import { json } from "./json.ts";
+import { json, jsonSerializer } from "./json.ts";
 import { msgpack } from "./msgpack.ts";
-import { pickle } from "./pickle.ts";
+import { pickle, pickleSerializer } from "./pickle.ts";
 import type { Encoded, Serializer } from "./serializer.ts";
 import { yaml } from "./yaml.ts";
 
@@ -83,6 +84,12 @@ export class SerializerRegistry {
       throw new DecodeError(message, { cause: error });
     }
   }
+}
+
+/** All of kombu's, writing as this Celery's fleet does. */
+export function serializersOf(compatibility: Compatibility): SerializerRegistry {
+  const protocol = writes(compatibility, "pickleProtocol4") ? 4 : 2;
+  return new SerializerRegistry([jsonSerializer(compatibility), msgpack, yaml, pickleSerializer({ protocol })]);
 }
 
 function rawContent({ body, contentEncoding }: Encoded, type: string): unknown {

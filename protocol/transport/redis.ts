@@ -28,6 +28,8 @@ export interface RedisNames {
   readonly unackedIndex: string;
   readonly unackedMutex: string;
   readonly bindingDeadlines: string;
+  /** Counts how often a redelivered message was begun; ours. @param tag the message's */
+  begun(tag: string): string;
   /** The list for a queue's messages of a priority from 0 to 9; others are brought within that. */
   list(queue: string, priority?: number): string;
   /** All lists of a queue, the first served first. */
@@ -50,6 +52,7 @@ export function redisNames(options: RedisNameOptions = {}): RedisNames {
     unacked: prefix + (options.unackedKey ?? "unacked"),
     unackedIndex: prefix + (options.unackedIndexKey ?? "unacked_index"),
     unackedMutex: prefix + (options.unackedMutexKey ?? "unacked_mutex"),
+    begun: (tag) => `${prefix}celeriac.begun.${tag}`,
     bindingDeadlines: `${prefix}_kombu.binding_deadlines`,
     list: (queue, priority = 0) => list(queue, priorityStep(priority, steps)),
     lists: (queue) => steps.map((step) => list(queue, step)),

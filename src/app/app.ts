@@ -2,11 +2,12 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { input as ZodInput, ZodObject, output as ZodOutput } from "zod";
 import { signature } from "../../protocol/canvas/signature.ts";
-import { isoFormatIn } from "../../protocol/python/timezone.ts";
-import { SerializerRegistry } from "../../protocol/serialization/registry.ts";
+import { writes } from "../../protocol/compatibility.ts";
+import { dateDone } from "../../protocol/result/date-done.ts";
+import { type SerializerRegistry, serializersOf } from "../../protocol/serialization/registry.ts";
 import { customSerializer, type Payload, type Serializer } from "../../protocol/serialization/serializer.ts";
 import { createBackend, createBroker } from "../adapters.ts";
-import type { ResultBackend } from "../backends/backend.ts";
+import type { BackendOptions, ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { COMMANDS } from "../control/commands/index.ts";
 import { controlContent } from "../control/content.ts";
@@ -20,13 +21,15 @@ import { Events } from "../events/events.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
 import { selfInPlace } from "../worker/self.ts";
+import { TaskRunner } from "../worker/task-runner.ts";
 import { Worker, type WorkerOptions } from "../worker/worker.ts";
 import { authFromSettings } from "./auth.ts";
 import { bugReport } from "./bug-report.ts";
 import { CanvasSender } from "./canvas.ts";
 import { LamportClock } from "./clock.ts";
+import { ValidationError } from "./contract.ts";
 import { settingsFromEnvironment } from "./environment.ts";
-import { ImproperlyConfigured, OperationalError } from "./errors.ts";
+import { ImproperlyConfigured, OperationalError, TaskTypeError } from "./errors.ts";
 import { anonNodename } from "./nodename.ts";
 import { overridingSettings } from "./overrides.ts";
 import { Producer, type SentTask } from "./producer.ts";
@@ -34,7 +37,7 @@ import { Queues } from "./queues.ts";
 import { AsyncResult, type ResultContext } from "./result.ts";
 import { resultCodec } from "./result-codec.ts";
 import { Router } from "./router.ts";
-import { type SendOptions, wireOptions } from "./send-options.ts";
+import { keywords, positional, type SendOptions, wireOptions } from "./send-options.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
 import { Signature } from "./signature.ts";
 import { type Self, type Task, TaskDefinition, type TaskOptions } from "./task.ts";
@@ -79,7 +82,7 @@ export class Celery implements AsyncDisposable {
   /** What can be learned of the cluster by listening. */
   readonly events: Events;
   /** The serializers by name; `register` adds one's own. */
-  readonly serializers = new SerializerRegistry();
+  readonly serializers: SerializerRegistry;
   readonly clock = new LamportClock();
   readonly queues: Queues;
   readonly #log: Logger;
@@ -116,6 +119,7 @@ export class Celery implements AsyncDisposable {
     });
     this.settings = settings;
     this.#givenSettings = givenSettings;
+    this.serializers = serializersOf(settings.compatibility);
     this.#log = log ?? SILENT;
     if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
     this.queues = new Queues(settings);
@@ -129,7 +133,9 @@ export class Celery implements AsyncDisposable {
     this.#producer = new Producer({
       settings,
       serializers: this.serializers,
+      queues: this.queues,
       router,
+      log: this.#log,
       origin: anonNodename(),
       replyTo: this.#replyTo,
       broker: () => this.broker(),
@@ -142,6 +148,7 @@ export class Celery implements AsyncDisposable {
       replyTo: this.#replyTo,
       errbacksOnChordHeader: settings.taskAllowErrorCbOnChordHeader,
       useLink: settings.taskProtocol === 1,
+      compatibility: settings.compatibility,
       sendTask: (taskName, args, kwargs, options) => this.#sendRegistered(taskName, args, kwargs, options),
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
@@ -196,8 +203,10 @@ export class Celery implements AsyncDisposable {
   }
 
   /** Sends a task by name. @throws OperationalError, EncodeError, QueueNotFound */
-  sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
-    return this.#canvas.send(name, args, options.kwargs ?? {}, wireOptions(options));
+  async sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
+    if (typeof name !== "string" || name === "") throw new TaskTypeError("a task is sent by its name");
+    const wire = wireOptions(options ?? {});
+    return this.#canvas.send(name, positional(args), keywords(options?.kwargs), wire);
   }
 
   /** A call of any task as a signature. */
@@ -292,6 +301,11 @@ export class Celery implements AsyncDisposable {
     return worker;
   }
 
+  /** Runs tasks for a worker in another process or thread; what a pool's child works with. */
+  taskRunner(): TaskRunner {
+    return new TaskRunner(this.#workerContext());
+  }
+
   /** Closes every connection. What still waits for a result rejects. Safe to call twice. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -335,6 +349,7 @@ export class Celery implements AsyncDisposable {
       connectionTimeout: settings.brokerConnectionTimeout,
       heartbeat: settings.brokerHeartbeat,
       failoverStrategy: settings.brokerFailoverStrategy,
+      bindingDeadlines: writes(settings.compatibility, "bindingDeadlines"),
       clientName: `celeriac:${clientName}`,
       log: this.#log,
     });
@@ -342,7 +357,7 @@ export class Celery implements AsyncDisposable {
 
   async #createBackend(): Promise<ResultBackend> {
     const { settings } = this;
-    const backend = await createBackend({
+    const options: BackendOptions = {
       url: resultBackendUrl(settings),
       transportOptions: settings.resultBackendTransportOptions,
       useSsl: settings.redisBackendUseSsl ?? false,
@@ -354,18 +369,21 @@ export class Celery implements AsyncDisposable {
       broker: () => this.#connectedBroker(),
       replyTo: this.#replyTo,
       resultPersistent: settings.resultPersistent,
-      replyQueueDurable: settings.compatibility === "5.7",
+      replyQueueDurable: writes(settings.compatibility, "durableReplyQueue"),
+      chordClaims: writes(settings.compatibility, "chordClaims"),
+      cacheOptions: settings.cacheBackendOptions,
       database: {
         tableNames: settings.databaseTableNames ?? {},
         tableSchemas: settings.databaseTableSchemas ?? {},
         createTablesAtSetup: settings.databaseCreateTablesAtSetup,
         engineOptions: settings.databaseEngineOptions,
         shortLivedSessions: settings.databaseShortLivedSessions,
-        pickled: settings.compatibility !== "5.7",
+        pickled: !writes(settings.compatibility, "serializedRows"),
       },
       codec: resultCodec(this.serializers, this.settings),
       log: this.#log,
-    });
+    };
+    const backend = await createBackend(options, settings.overrideBackends);
     if (settings.resultCompression && !backend.supportsResultCompression) {
       this.#log.warn(
         {},
@@ -395,7 +413,7 @@ export class Celery implements AsyncDisposable {
     const bound = definition.bind(args, kwargs);
     const send = (): Promise<SentTask> => this.#producer.sendTask(name, args, kwargs, all);
     // A turn of the event loop less for a call that is checked already.
-    return bound instanceof Promise ? bound.then(send) : send();
+    return bound instanceof Promise ? bound.then(send, refuse) : send();
   }
 
   async #purge(): Promise<number> {
@@ -423,6 +441,7 @@ export class Celery implements AsyncDisposable {
       hostname,
       exchange: this.settings.eventExchange,
       serializer: this.settings.eventSerializer,
+      wholeUtcoffset: !writes(this.settings.compatibility, "floatUtcoffset"),
       bufferGroups,
       publishTimeoutMs: this.settings.taskPublishTimeoutMs,
       log: this.#log,
@@ -475,9 +494,14 @@ export class Celery implements AsyncDisposable {
       events: (broker) => this.#eventsOver(async () => broker),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
       runAs: (running, run) => this.#running.run(running, run),
-      isoNow: () => isoFormatIn(new Date(), settings.timezone ?? "UTC"),
+      isoNow: () => dateDone(new Date(), settings),
     };
   }
+}
+
+/** Before anything is sent, a value that the contract refuses is a wrong call like any other. */
+function refuse(error: unknown): never {
+  throw error instanceof ValidationError ? new TaskTypeError(error.message, { cause: error }) : error;
 }
 
 function isEmpty(options: Record<string, unknown>): boolean {
@@ -485,8 +509,12 @@ function isEmpty(options: Record<string, unknown>): boolean {
   return true;
 }
 
-/** Where results go; `database` alone means `databaseUrl`. @throws ImproperlyConfigured when there is none */
-function resultBackendUrl({ resultBackend, databaseUrl }: Settings): string {
+/** Where results go; `database` alone means `databaseUrl`, `cache` alone `cacheBackend`. @throws ImproperlyConfigured when there is none */
+function resultBackendUrl({ resultBackend, databaseUrl, cacheBackend }: Settings): string {
+  if (resultBackend === "cache") {
+    if (cacheBackend) return `cache+${cacheBackend}`;
+    throw new ImproperlyConfigured('resultBackend "cache" needs cacheBackend, where the cache is');
+  }
   if (resultBackend !== "database" && resultBackend !== "db") return resultBackend ?? "disabled";
   if (databaseUrl) return `db+${databaseUrl}`;
   throw new ImproperlyConfigured(

@@ -11,6 +11,8 @@ import {
   type SignatureData,
   tasksOf,
 } from "../../protocol/canvas/signature.ts";
+import { type Compatibility, writes } from "../../protocol/compatibility.ts";
+import { repr } from "../../protocol/python/repr.ts";
 import { asTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import { ImproperlyConfigured } from "./errors.ts";
@@ -28,6 +30,8 @@ export interface CanvasContext {
   readonly errbacksOnChordHeader: boolean;
   /** Protocol 1: chains are made of callbacks. */
   readonly useLink: boolean;
+  /** How chords are written. */
+  readonly compatibility: Compatibility;
   /** Sends one task, with the options and the checks of a registered one. */
   readonly sendTask: SendTask;
   backend(): Promise<ResultBackend>;
@@ -203,8 +207,11 @@ export class CanvasSender implements Canvas {
     const groupId = header.options.task_id as string;
     const rootId = body.options.root_id as string | null;
     const bodyId = (task_id ?? ownTaskId ?? randomUUID()) as string;
-    const bodyResult = freeze(body, { taskId: bodyId, groupId, rootId }, this.#freezing);
+    // Before 5.6 the body knew nothing of its header's group.
+    const bodyGroup = writes(this.#context.compatibility, "chordBodyGroupId") ? { groupId } : {};
+    const bodyResult = freeze(body, { taskId: bodyId, ...bodyGroup, rootId }, this.#freezing);
     stripHeaderBodies(body);
+    if (!writes(this.#context.compatibility, "chordSizeKey")) body.chord_size = chordSize(header);
     const headerResult = freezeGroup(header, { groupId, chord: body, rootId }, this.#freezing);
     if (tasksOf(header).length > 0) {
       await this.#startChord(headerResult);
@@ -270,10 +277,13 @@ export class GroupSignature<R = Untyped> extends Signature<R[]> {
 }
 
 function canvasOf(sigs: readonly Signature[]): Canvas | null {
-  return sigs.find((sig) => sig.canvas)?.canvas ?? null;
+  return sigs.find((sig) => sig?.canvas)?.canvas ?? null;
 }
 
 function dataOf(sig: Signature): SignatureData {
+  if (!(sig instanceof Signature)) {
+    throw new TypeError(`chain, group and chord take signatures, such as task.s(), not ${repr(sig)}`);
+  }
   return clone(sig.toJSON());
 }
 

@@ -35,7 +35,7 @@ export class Contract {
     this.#params = params;
     this.#parameters = Object.entries(params.shape).map(([key, schema]) => ({
       name: key,
-      required: !schema.safeParse(undefined).success,
+      required: isRequired(schema),
       rest: false,
     }));
   }
@@ -75,6 +75,15 @@ async function parse(schema: Schema, value: unknown): Promise<ReturnType<Schema[
   } catch {
     // A schema with an asynchronous check says so by throwing.
     return schema.safeParseAsync(value);
+  }
+}
+
+/** A schema that looks at what it is given later on, has taken undefined so far. */
+function isRequired(schema: Schema): boolean {
+  try {
+    return !schema.safeParse(undefined).success;
+  } catch {
+    return false;
   }
 }
 

@@ -10,6 +10,8 @@ import {
   SerializerNotInstalled,
 } from "../../protocol/errors.ts";
 
+import type { Untyped } from "./untyped.ts";
+
 export {
   CeleryError,
   ContentDisallowed,
@@ -56,7 +58,7 @@ export class TaskError extends CeleryError {
   /** The class's name in Python: `ValueError`, `Outer.Inner`. */
   readonly type: string;
   readonly module: string;
-  readonly args: unknown[];
+  readonly args: Untyped[];
   readonly traceback: string | null;
 
   constructor(message = "", details: TaskErrorDetails = {}) {
@@ -113,6 +115,7 @@ export class WorkerLostError extends TaskError {
 export class TaskTypeError extends TypeError {
   static readonly pythonName = "builtins.TypeError";
   override readonly name = "TypeError";
+  readonly code = "ERR_TASK_TYPE_ERROR";
 }
 
 /** What a task throws to steer the worker and not to fail. */

@@ -46,6 +46,22 @@ const BY_PYTHON_NAME: ReadonlyMap<string, new (message: string, details: TaskErr
 );
 
 /**
+ * What was thrown, if it can be looked at: a getter or a proxy of its own may throw again, and whoever waits for the
+ * task is to learn of it all the same.
+ */
+export function readableError(thrown: unknown): unknown {
+  try {
+    if (thrown instanceof Error) {
+      const { message, stack, cause, args } = thrown as Error & { args?: unknown };
+      void [thrown.constructor, message, stack, cause instanceof Error, args];
+    }
+    return thrown;
+  } catch (cause) {
+    return new Error("what was thrown cannot be read", { cause });
+  }
+}
+
+/**
  * What Python would see of something thrown in JavaScript.
  *
  * @param appName the module of a class that does not say its Python name

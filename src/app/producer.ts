@@ -1,11 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { Message } from "../../protocol/message/message.ts";
+import type { TaskOptions } from "../../protocol/message/task-options.ts";
+import { momentIn } from "../../protocol/python/timezone.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
+import { delayedDelivery, delayedRoute, hasQuorumQueue } from "../../protocol/transport/delayed-delivery.ts";
 import type { Queue, Route } from "../../protocol/transport/entities.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { compress } from "../compression/compression.ts";
+import type { Logger } from "../logger.ts";
 import { OperationalError } from "./errors.ts";
+import type { Queues } from "./queues.ts";
 import type { Router } from "./router.ts";
 import {
   messageProperties,
@@ -31,10 +36,12 @@ export type SendTask = (
 export interface ProducerContext extends SenderIdentity {
   readonly settings: Settings;
   readonly serializers: SerializerRegistry;
+  readonly queues: Queues;
   readonly router: Router;
   broker(): Promise<Broker>;
   backend(): Promise<ResultBackend>;
   running(): RunningTask | undefined;
+  readonly log: Logger;
   /** Tells monitors that a task was sent; only called with `taskSendSentEvent`. */
   sendEvent(type: string, fields: Record<string, unknown>): Promise<void>;
 }
@@ -51,6 +58,10 @@ export class Producer {
   readonly #context: ProducerContext;
   /** Queues that were declared: the broker declares them again by itself when it has to. */
   readonly #declared = new WeakSet<Queue>();
+  /** Queues behind the chain that keeps tasks until their time. */
+  readonly #delayed = new WeakSet<Queue>();
+  /** Queues of which was said that the chain cannot serve them. */
+  readonly #warned = new WeakSet<Queue>();
   /** By the options that they were made of. */
   readonly #plans = new WeakMap<object, SendPlan>();
   /** Kept once they are there: asking for them costs a turn each time. */
@@ -91,8 +102,11 @@ export class Producer {
     }
     const plain = this.#message(task, plan, running);
     const message = plan.compression ? await compressed(plain, plan.compression) : plain;
-    await this.#publish(message, plan.route, plan.queue, plan.publishing);
-    if (this.#context.settings.taskSendSentEvent) await this.#sentEvent(task, plan.route, plan.queue);
+    const isLater = plan.task.countdown !== null || plan.task.eta !== null;
+    const later = isLater ? await this.#laterRoute(plan, call.now) : undefined;
+    const route = later ?? plan.route;
+    await this.#publish(message, route, plan.queue, plan.publishing, later !== undefined);
+    if (this.#context.settings.taskSendSentEvent) await this.#sentEvent(task, route, plan.queue);
     return { id: call.taskId, ignored: plan.ignored };
   }
 
@@ -110,6 +124,7 @@ export class Producer {
     route: Route,
     queue: Queue | null,
     { timeoutMs, retries, policy }: PublishPolicy,
+    isDelayed = false,
   ): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     for (let attempt = 0; ; attempt++) {
@@ -118,6 +133,7 @@ export class Producer {
         const broker = this.#broker;
         if (!broker.connected) await broker.connect(AbortSignal.timeout(Math.max(1, deadline - Date.now())));
         if (queue && !queue.noDeclare && !this.#declared.has(queue)) await this.#declare(broker, queue);
+        if (queue && isDelayed && !this.#delayed.has(queue)) await this.#declareDelayed(broker, queue);
         return await broker.publish(message, route, Math.max(1, deadline - Date.now()));
       } catch (error) {
         if (!(error instanceof OperationalError) || attempt >= retries) throw error;
@@ -126,6 +142,26 @@ export class Producer {
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
+  }
+
+  /**
+   * Where RabbitMQ keeps a task until its time, which it is asked to do as soon as one queue is a quorum queue; undefined
+   * where it does not. Mirrors `celery/app/base.py send_task`.
+   */
+  async #laterRoute({ queue, route, task }: SendPlan, now: Date): Promise<Route | undefined> {
+    const { queues, settings, log } = this.#context;
+    if (!hasQuorumQueue(queues.all())) return undefined;
+    this.#broker ??= await this.#context.broker();
+    if (!this.#broker.declareDelayedDelivery) return undefined;
+    const { type, name } = queue.exchange;
+    if (type === "direct" && !this.#warned.has(queue)) {
+      this.#warned.add(queue);
+      log.warn(
+        { queue: queue.name },
+        `Tasks for later are kept by RabbitMQ behind topic and fanout exchanges only, and ${name || "the default exchange"} is a direct one: they wait in the worker`,
+      );
+    }
+    return delayedRoute(secondsUntil(task, settings.timezone ?? "UTC", now), type, route.routingKey);
   }
 
   #plan(
@@ -147,6 +183,12 @@ export class Producer {
     this.#declared.add(queue);
   }
 
+  async #declareDelayed(broker: Broker, queue: Queue): Promise<void> {
+    const chain = delayedDelivery(this.#context.settings.brokerNativeDelayedDeliveryQueueType);
+    await broker.declareDelayedDelivery?.(chain, [queue]);
+    this.#delayed.add(queue);
+  }
+
   #message(task: TaskMessage, plan: SendPlan, running: RunningTask | undefined): Message {
     const { body, contentType, contentEncoding } = this.#context.serializers.encode(task.body, plan.serializer);
     const headers = plan.headers ? { ...task.headers, ...plan.headers } : task.headers;
@@ -165,6 +207,12 @@ export class Producer {
     const { exchange, routingKey: routing_key } = route;
     await this.#context.sendEvent("task-sent", { ...task.sent(), queue: queue.name, exchange, routing_key });
   }
+}
+
+function secondsUntil({ countdown, eta }: TaskOptions, timeZone: string, now: Date): number {
+  if (typeof countdown === "number") return countdown;
+  const due = typeof eta === "string" ? momentIn(eta, timeZone) : (eta?.getTime() ?? 0);
+  return (due - now.getTime()) / 1000;
 }
 
 async function compressed(message: Message, method: string): Promise<Message> {

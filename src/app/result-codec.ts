@@ -1,3 +1,4 @@
+import { writes } from "../../protocol/compatibility.ts";
 import { readCompressedPayload, writeCompressedPayload } from "../../protocol/result/compressed.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { ResultCodec } from "../backends/backend.ts";
@@ -25,6 +26,7 @@ export function resultCodec(serializers: SerializerRegistry, settings: Settings)
     decode: (body) => serializers.decode({ body, contentType, contentEncoding }, accept),
     decodeForward: (body) => serializers.decode({ body, contentType, contentEncoding }, accept, true),
     decodeContent: (content) => serializers.decode(content, accept),
+    decodePickle: (body) => serializers.get("pickle").decode(body),
     async pack(value) {
       const body = encode(value);
       return settings.resultCompression
@@ -40,7 +42,7 @@ export function resultCodec(serializers: SerializerRegistry, settings: Settings)
 
 function checkCompression({ resultCompression, compatibility }: Settings): void {
   if (!resultCompression) return;
-  if (compatibility !== "5.7") {
+  if (!writes(compatibility, "resultCompression")) {
     throw new ImproperlyConfigured(
       `Setting resultCompression: only Celery 5.7 reads compressed results, and compatibility is ${compatibility}`,
     );

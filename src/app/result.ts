@@ -8,6 +8,9 @@ import { TimeoutError } from "./errors.ts";
 import { taskError } from "./exception.ts";
 import type { Untyped } from "./untyped.ts";
 
+/** Pause between two looks at the results that one follows, in milliseconds. */
+const PARENTS_MS = 1000;
+
 /** How `get()` waits. */
 export interface GetOptions {
   /** Seconds; for ever when left out. */
@@ -44,7 +47,8 @@ export class AsyncResult<R = Untyped> {
 
   /**
    * Waits for the task and resolves with its result, through STARTED and RETRY. Undefined at once for a task sent
-   * with `ignoreResult`. Inside a task it is allowed, and can dead-lock a worker whose slots all wait.
+   * with `ignoreResult`. Where the task follows others and one of those failed, it rejects with that error: Celery up to
+   * 5.1 does not tell those that follow. Inside a task it is allowed, and can dead-lock a worker whose slots all wait.
    *
    * @throws TaskError what the task failed with; TimeoutError when it took longer than `timeout` seconds
    */
@@ -63,7 +67,7 @@ export class AsyncResult<R = Untyped> {
   }
 
   /** The result, the error of a failed task, or what a state of the task's own carries. */
-  async info(): Promise<unknown> {
+  async info(): Promise<Untyped> {
     const meta = await this.#meta();
     if (!EXCEPTION_STATES.has(meta.status)) return meta.result;
     return meta.result === null ? null : taskError(meta.result, meta.traceback);
@@ -109,6 +113,32 @@ export class AsyncResult<R = Untyped> {
     return (await this.context.backend()).getTaskMeta(this.id);
   }
 
+  /**
+   * Looks at the parents every now and then, as `celery/result.py _maybe_reraise_parent_error` does.
+   * @returns what stops it
+   */
+  #followParents(backend: ResultBackend, controller: AbortController): () => void {
+    let stopped = false;
+    let cancel = (): void => {};
+    const look = async (): Promise<void> => {
+      try {
+        for (let { parent } = this as AsyncResult; parent && !stopped; parent = parent.parent) {
+          if (parent instanceof GroupResult) continue;
+          const meta = await backend.getTaskMeta(parent.id);
+          if (PROPAGATE_STATES.has(meta.status)) controller.abort(new ParentFailed(meta));
+        }
+      } catch {
+        // A backend that is away is the wait's to tell of.
+      }
+      if (!stopped) cancel = after(PARENTS_MS, () => void look());
+    };
+    cancel = after(PARENTS_MS, () => void look());
+    return () => {
+      stopped = true;
+      cancel();
+    };
+  }
+
   async #wait({ timeout, signal, onState }: GetOptions): Promise<TaskMeta> {
     const backend = await this.context.backend();
     const controller = new AbortController();
@@ -118,12 +148,27 @@ export class AsyncResult<R = Untyped> {
     const expire = (): void => controller.abort(new TimeoutError("The operation timed out."));
     const cancel = timeout === undefined ? undefined : after(timeout * 1000, expire);
     const tell = onState && ((meta: TaskMeta): void => onState(meta.status, meta.result));
+    const stopFollowing = this.parent ? this.#followParents(backend, controller) : undefined;
     try {
       return await backend.wait(this.id, controller.signal, tell);
+    } catch (error) {
+      if (error instanceof ParentFailed) return error.meta;
+      throw error;
     } finally {
+      stopFollowing?.();
       cancel?.();
       signal?.removeEventListener("abort", abort);
     }
+  }
+}
+
+/** Ends the wait for a task that will never run. */
+class ParentFailed extends Error {
+  readonly meta: TaskMeta;
+
+  constructor(meta: TaskMeta) {
+    super(`a task that this one follows ended as ${meta.status}`);
+    this.meta = meta;
   }
 }
 
@@ -147,7 +192,7 @@ export class GroupResult<R = Untyped> extends AsyncResult<R[]> {
     );
   }
 
-  override async info(): Promise<unknown> {
+  override async info(): Promise<Untyped> {
     return Promise.all(this.results.map((result) => result.info()));
   }
 

@@ -1,6 +1,7 @@
 import picomatch from "picomatch";
+import { repr } from "../../protocol/python/repr.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
-import { ImproperlyConfigured } from "./errors.ts";
+import { ImproperlyConfigured, TaskTypeError } from "./errors.ts";
 import type { Queues } from "./queues.ts";
 
 /** Where a route sends a task: a queue's name, or send options. */
@@ -60,7 +61,11 @@ export class Router {
     if (typeof destination === "string") return { queue: this.#queues.get(destination) };
     const { queue, ...options } = destination;
     if (queue === undefined || queue === null || queue === "") return options;
-    return { ...options, queue: typeof queue === "string" ? this.#queues.get(queue) : (queue as Queue) };
+    if (typeof queue === "string") return { ...options, queue: this.#queues.get(queue) };
+    if (typeof (queue as Queue).name !== "string") {
+      throw new TaskTypeError(`a queue is given by its name, not as ${repr(queue)}`);
+    }
+    return { ...options, queue: queue as Queue };
   }
 }
 
@@ -105,7 +110,7 @@ function startsWith(pattern: RegExp): (name: string) => boolean {
 }
 
 /** Python's `fnmatch`: `*`, `?` and `[…]` only, and dots are like any other character. */
-export function glob(pattern: string): (name: string) => boolean {
+function glob(pattern: string): (name: string) => boolean {
   return picomatch(pattern, {
     bash: true,
     dot: true,

@@ -1,4 +1,7 @@
 import { clone, type SignatureData } from "../../protocol/canvas/signature.ts";
+import { isMapping } from "../../protocol/message/headers.ts";
+import { repr } from "../../protocol/python/repr.ts";
+import { TaskTypeError } from "./errors.ts";
 import { camelCase, snakeCase } from "./settings.ts";
 import type { Signature } from "./signature.ts";
 
@@ -54,22 +57,44 @@ export interface SendOptions {
 
 const SIGNATURE_OPTIONS = new Set(["link", "link_error", "chord", "chain"]);
 
-/** Options under the wire's names, signatures as data. Options that are null or undefined are left out. */
+/**
+ * Options under the wire's names, signatures as data. Options that are null or undefined are left out.
+ * @throws TaskTypeError for what are no options, or no signatures
+ */
 export function wireOptions(options: SendOptions): Record<string, unknown> {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new TaskTypeError(`send options must be an object, not ${repr(options)}`);
+  }
   const wire: Record<string, unknown> = {};
   for (const name of Object.keys(options)) {
     const value = options[name];
     if (value === undefined || value === null || name === "kwargs") continue;
     const wireName = snakeCase(name);
-    wire[wireName] = SIGNATURE_OPTIONS.has(wireName) ? signatureData(value) : value;
+    wire[wireName] = SIGNATURE_OPTIONS.has(wireName) ? signatureData(value, name) : value;
   }
   return wire;
 }
 
-function signatureData(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(signatureData);
+function signatureData(value: unknown, option: string): unknown {
+  if (Array.isArray(value)) return value.map((one) => signatureData(one, option));
   const toJson = (value as { toJSON?: () => SignatureData }).toJSON;
-  return clone(typeof toJson === "function" ? toJson.call(value) : (value as SignatureData));
+  const data = typeof toJson === "function" ? toJson.call(value) : value;
+  if (isMapping(data) && Array.isArray(data.args)) return clone(data as unknown as SignatureData);
+  throw new TaskTypeError(`${option} must be a signature, such as task.s(), not ${repr(value)}`);
+}
+
+/** Positional arguments as they are sent; null and undefined are none. @throws TaskTypeError for what is no list */
+export function positional(args: unknown): readonly unknown[] {
+  if (args === undefined || args === null) return [];
+  if (Array.isArray(args)) return args;
+  throw new TaskTypeError(`task args must be an array, not ${repr(args)}; keyword arguments go into the option kwargs`);
+}
+
+/** Keyword arguments as they are sent; null and undefined are none. @throws TaskTypeError for what is no object */
+export function keywords(kwargs: unknown): Record<string, unknown> {
+  if (kwargs === undefined || kwargs === null) return {};
+  if (typeof kwargs === "object" && !Array.isArray(kwargs)) return kwargs as Record<string, unknown>;
+  throw new TaskTypeError(`task kwargs must be an object, not ${repr(kwargs)}`);
 }
 
 /** The names of {@link SendOptions} under which a wire option is known to an application. */

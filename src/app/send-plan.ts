@@ -1,8 +1,14 @@
+import { writes } from "../../protocol/compatibility.ts";
 import type { MessageProperties } from "../../protocol/message/message.ts";
 import type { TaskOptions } from "../../protocol/message/task-options.ts";
-import { DateTime, parseIsoTime } from "../../protocol/python/datetime.ts";
+import { DateTime, isoFormat, parseIsoTime } from "../../protocol/python/datetime.ts";
+import { Float } from "../../protocol/python/numbers.ts";
+import { repr } from "../../protocol/python/repr.ts";
+import { forwardedValue } from "../../protocol/serialization/forwarded.ts";
 import type { Queue, Route } from "../../protocol/transport/entities.ts";
+import { TaskTypeError } from "./errors.ts";
 import type { RoutedOptions } from "./router.ts";
+import { optionName } from "./send-options.ts";
 import type { RetryPolicy, Settings } from "./settings.ts";
 
 /** What is the same in every message of an application. */
@@ -66,9 +72,11 @@ const CONSUMED = new Set([
 /**
  * Reads options that came through the router; they may come off the wire, where whoever sent them may have put
  * anything.
+ * @throws TaskTypeError for an option that cannot be used
  */
 export function sendPlan(options: RoutedOptions, settings: Settings, { origin, replyTo }: SenderIdentity): SendPlan {
   const queue = options.queue as Queue;
+  const expires = plain(options.expires);
   return {
     queue,
     route: routeOf(options, queue),
@@ -77,26 +85,26 @@ export function sendPlan(options: RoutedOptions, settings: Settings, { origin, r
     rootId: text(options.root_id),
     parentId: text(options.parent_id),
     task: {
-      countdown: number(options.countdown),
-      eta: moment(options.eta),
-      expires: typeof options.expires === "number" ? options.expires : moment(options.expires),
+      countdown: number("countdown", options.countdown),
+      eta: moment("eta", plain(options.eta)),
+      expires: typeof expires === "number" ? expires : moment("expires", expires),
       groupId: text(options.group_id),
-      groupIndex: number(options.group_index),
-      retries: number(options.retries) ?? 0,
+      groupIndex: groupIndex(options, settings),
+      retries: number("retries", options.retries) ?? 0,
       chord: options.chord ?? null,
       callbacks: list(options.link),
       errbacks: list(options.link_error),
       chain: list(options.chain),
       replyTo: text(options.reply_to) ?? replyTo,
-      timeLimit: number(options.time_limit),
-      softTimeLimit: number(options.soft_time_limit),
+      timeLimit: number("time_limit", options.time_limit),
+      softTimeLimit: number("soft_time_limit", options.soft_time_limit),
       shadow: text(options.shadow),
       ignoreResult: typeof options.ignore_result === "boolean" ? options.ignore_result : null,
       argsrepr: text(options.argsrepr),
       kwargsrepr: text(options.kwargsrepr),
       stampedHeaders: Array.isArray(options.stamped_headers) ? options.stamped_headers : null,
       stamps: stampsOf(options),
-      replacedTaskNesting: number(options.replaced_task_nesting) ?? 0,
+      replacedTaskNesting: number("replaced_task_nesting", options.replaced_task_nesting) ?? 0,
       origin: text(options.origin) ?? origin,
       timeZone: settings.timezone ?? "UTC",
       reprMaxLevels: settings.taskReprMaxlevels,
@@ -108,8 +116,8 @@ export function sendPlan(options: RoutedOptions, settings: Settings, { origin, r
     deliveryMode: deliveryMode(
       options.delivery_mode ?? queue.exchange.deliveryMode ?? settings.taskDefaultDeliveryMode,
     ),
-    expires: options.expires ?? null,
-    priority: "priority" in options ? number(options.priority) : undefined,
+    expires: expirationOf(expires, settings),
+    priority: "priority" in options ? number("priority", options.priority) : undefined,
     publishing: publishPolicy(options, settings),
   };
 }
@@ -169,6 +177,16 @@ function stampsOf(options: RoutedOptions): Record<string, unknown> {
   return Object.fromEntries(stamped.map((name: string) => [name, options[name]]));
 }
 
+/** Before 5.3 only the parts of chords were told their place. */
+function groupIndex({ chord, group_index: index }: RoutedOptions, { compatibility }: Settings): number | null {
+  return chord || writes(compatibility, "groupIndexOfGroups") ? number("group_index", index) : null;
+}
+
+/** Celery 5.0 tells the workers alone when a message expires, not the broker. */
+function expirationOf(expires: unknown, { compatibility }: Settings): unknown {
+  return writes(compatibility, "expirationProperty") ? (expires ?? null) : null;
+}
+
 /** Milliseconds from now as text; "0" when it is too late already. */
 function expiration(expires: unknown): string {
   if (typeof expires === "number") return String(Math.max(0, Math.trunc(expires * 1000)));
@@ -184,8 +202,19 @@ function text(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value : null;
 }
 
-function number(value: unknown): number | null {
-  return value === undefined || value === null ? null : Number(value);
+/** An option's value: one that came in a message is forwarded in the form that it was written in. */
+function plain(option: unknown): unknown {
+  const value = typeof option === "object" && option !== null ? forwardedValue(option) : option;
+  return value instanceof Float ? value.value : value;
+}
+
+/** @throws TaskTypeError for what is none */
+function number(name: string, option: unknown): number | null {
+  const value = plain(option);
+  if (value === undefined || value === null) return null;
+  const read = Number(value);
+  if (Number.isNaN(read)) throw new TaskTypeError(`${optionName(name)} must be a number, not ${repr(value)}`);
+  return read;
 }
 
 function list(value: unknown): readonly unknown[] | null {
@@ -193,8 +222,16 @@ function list(value: unknown): readonly unknown[] | null {
   return Array.isArray(value) ? value : [value];
 }
 
-function moment(value: unknown): Date | string | null {
-  if (value instanceof Date) return value;
-  if (typeof value === "string") return value;
-  return value === undefined || value === null ? null : new DateTime(Number(value) * 1000);
+/** @throws TaskTypeError for what is no moment */
+function moment(name: string, value: unknown): Date | string | null {
+  if (value === undefined || value === null) return null;
+  try {
+    if (typeof value === "string") parseIsoTime(value);
+    const read = value instanceof Date || typeof value === "string" ? value : new DateTime(Number(value) * 1000);
+    if (read instanceof Date) isoFormat(read);
+    return read;
+  } catch (cause) {
+    const wanted = name === "expires" ? "a number of seconds or a Date" : "a Date";
+    throw new TaskTypeError(`${optionName(name)} must be ${wanted}, not ${repr(value)}`, { cause });
+  }
 }

@@ -1,6 +1,8 @@
 import { inspect } from "node:util";
 import leven from "leven";
 import { z } from "zod";
+import { COMPATIBILITIES, type Compatibility } from "../../protocol/compatibility.ts";
+import type { BackendFactory } from "../backends/backend.ts";
 import { INFLATED_SIZE_LIMIT } from "../compression/compression.ts";
 import { maskedUrl } from "../masked-url.ts";
 import { ImproperlyConfigured } from "./errors.ts";
@@ -16,9 +18,6 @@ export interface RetryPolicy {
   interval_step: number;
   interval_max: number;
 }
-
-/** The oldest Celery in the fleet, which decides how what later versions changed is written. */
-export type Compatibility = "5.0" | "5.2" | "5.3" | "5.7";
 
 /** Celery's settings that this package acts on, with Celery's defaults. Durations are seconds. */
 export interface Settings {
@@ -37,9 +36,13 @@ export interface Settings {
   brokerUseSsl: boolean | Record<string, unknown>;
   brokerFailoverStrategy: "round-robin" | "shuffle";
   brokerLoginMethod: string | null;
+  /** What RabbitMQ keeps tasks in until their time, once a queue is a quorum queue. */
+  brokerNativeDelayedDeliveryQueueType: "classic" | "quorum";
 
   resultBackend: string | null;
   resultBackendTransportOptions: Record<string, unknown>;
+  /** Result backends of one's own, by the scheme of their URLs; they come before those that are built in. */
+  overrideBackends: Record<string, BackendFactory>;
   resultSerializer: string;
   resultAcceptContent: string[] | null;
   /** null or 0: never. */
@@ -51,6 +54,11 @@ export interface Settings {
   resultCompression: string | null;
   resultChordJoinTimeout: number;
   redisBackendUseSsl: boolean | Record<string, unknown> | null;
+
+  /** What `resultBackend: "cache"` stands for: the URL of memcached, without `cache+`. */
+  cacheBackend: string | null;
+  /** pymemcache's options. */
+  cacheBackendOptions: Record<string, unknown>;
 
   /** What `resultBackend: "database"` stands for: SQLAlchemy's URL, without `db+`. */
   databaseUrl: string | null;
@@ -96,6 +104,10 @@ export interface Settings {
   taskAcksOnFailure: boolean | null;
   taskAcksOnTimeout: boolean | null;
   taskRejectOnWorkerLost: boolean;
+  /** True to retry a task whose worker was lost, as often as it may be retried. */
+  taskRetryOnWorkerLost: boolean;
+  /** How often a task may be lost with its worker before it fails; null for no limit. Celery has no such limit. */
+  taskRedeliveryLimit: number | null;
   taskTimeLimit: number | null;
   taskSoftTimeLimit: number | null;
   /** The rate limit of tasks that have none of their own: `10/s`, `100/m`, `5/h`, or a number a second. */
@@ -117,11 +129,18 @@ export interface Settings {
   workerDisableRateLimits: boolean;
   /** Path of the file in which the worker keeps its revoked tasks between two runs; `-S` of the command. */
   workerStateDb: string | null;
+  /** True to look at the result of a late acknowledged task that is delivered again, and not to run it twice. */
+  workerDeduplicateSuccessfulTasks: boolean;
+  /** How many tasks a child of the pools `threads` and `processes` runs before it is replaced. */
+  workerMaxTasksPerChild: number | null;
+  /** KiB of memory after which such a child is replaced. */
+  workerMaxMemoryPerChild: number | null;
 
   controlExchange: string;
   controlQueueTtl: number;
   controlQueueExpires: number;
-  controlQueueExclusive: boolean;
+  /** null for what `compatibility` says: true from 5.7 on. */
+  controlQueueExclusive: boolean | null;
   controlQueueDurable: boolean;
   eventExchange: string;
   eventSerializer: string;
@@ -171,9 +190,16 @@ const schema = z.object({
   brokerUseSsl: z.union([z.boolean(), options]).default(false),
   brokerFailoverStrategy: z.enum(["round-robin", "shuffle"]).default("round-robin"),
   brokerLoginMethod: z.string().nullable().default(null),
+  brokerNativeDelayedDeliveryQueueType: queueType.default("quorum"),
 
   resultBackend: z.string().nullable().default(null),
   resultBackendTransportOptions: options.default({}),
+  overrideBackends: z
+    .record(
+      z.string().toLowerCase(),
+      z.custom<BackendFactory>((value) => typeof value === "function", "has to be a function that makes the backend"),
+    )
+    .default({}),
   resultSerializer: z.string().default("json"),
   resultAcceptContent: z.array(z.string()).nullable().default(null),
   resultExpires: seconds.nullable().default(86400),
@@ -185,6 +211,9 @@ const schema = z.object({
   resultChordJoinTimeout: seconds.default(3),
   redisBackendUseSsl: z.union([z.boolean(), options]).nullable().default(null),
 
+  cacheBackend: z.string().nullable().default(null),
+  cacheBackendOptions: options.default({}),
+
   databaseUrl: z.string().nullable().default(null),
   databaseEngineOptions: options.default({ pool_pre_ping: true, pool_recycle: 3600 }),
   databaseShortLivedSessions: z.boolean().default(false),
@@ -195,7 +224,7 @@ const schema = z.object({
   acceptContent: z.array(z.string()).default(["json"]),
   inflatedSizeLimit: z.int().positive().nullable().default(INFLATED_SIZE_LIMIT),
   enableUtc: z.boolean().default(true),
-  timezone: z.string().nullable().default(null),
+  timezone: z.string().refine(isTimeZone, "it is an IANA name, such as Europe/Berlin").nullable().default(null),
 
   taskDefaultQueue: z.string().min(1).default("celery"),
   taskDefaultQueueType: queueType.default("classic"),
@@ -228,6 +257,8 @@ const schema = z.object({
   taskAcksOnFailure: z.boolean().nullable().default(null),
   taskAcksOnTimeout: z.boolean().nullable().default(null),
   taskRejectOnWorkerLost: z.boolean().default(false),
+  taskRetryOnWorkerLost: z.boolean().default(false),
+  taskRedeliveryLimit: z.int().positive().nullable().default(20),
   taskTimeLimit: seconds.nullable().default(null),
   taskSoftTimeLimit: seconds.nullable().default(null),
   taskDefaultRateLimit: z.union([z.string(), z.number().nonnegative()]).nullable().default(null),
@@ -247,11 +278,14 @@ const schema = z.object({
   workerPoolRestarts: z.boolean().default(false),
   workerDisableRateLimits: z.boolean().default(false),
   workerStateDb: z.string().nullable().default(null),
+  workerDeduplicateSuccessfulTasks: z.boolean().default(false),
+  workerMaxTasksPerChild: z.int().positive().nullable().default(null),
+  workerMaxMemoryPerChild: z.int().positive().nullable().default(null),
 
   controlExchange: z.string().default("celery"),
   controlQueueTtl: seconds.default(300),
   controlQueueExpires: seconds.default(10),
-  controlQueueExclusive: z.boolean().default(true),
+  controlQueueExclusive: z.boolean().nullable().default(null),
   controlQueueDurable: z.boolean().default(false),
   eventExchange: z.string().default("celeryev"),
   eventSerializer: z.string().default("json"),
@@ -267,8 +301,17 @@ const schema = z.object({
   securityCertStore: z.string().nullable().default(null),
   securityDigest: z.string().default("sha256"),
 
-  compatibility: z.enum(["5.0", "5.2", "5.3", "5.7"]).default("5.7"),
+  compatibility: z.enum(COMPATIBILITIES).default("5.7"),
 }) satisfies z.ZodType<Settings>;
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const NAMES = Object.keys(schema.shape);
 

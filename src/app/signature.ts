@@ -2,7 +2,7 @@ import { linkErrorTo, linkTo, pipe } from "../../protocol/canvas/compose.ts";
 import { clone, type SignatureData, tasksOf } from "../../protocol/canvas/signature.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { AsyncResult } from "./result.ts";
-import { type SendOptions, wireOptions } from "./send-options.ts";
+import { keywords, positional, type SendOptions, wireOptions } from "./send-options.ts";
 import type { Untyped } from "./untyped.ts";
 
 /** Sends signatures: what a signature needs of its application. */
@@ -98,7 +98,8 @@ export class Signature<R = Untyped> {
    */
   async applyAsync(args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult<R>> {
     if (!this.#canvas) throw new ImproperlyConfigured("there is nothing to send: the chain, group or chord is empty");
-    const result = await this.#canvas.apply(clone(this.#data), args, options.kwargs ?? {}, wireOptions(options));
+    const wire = wireOptions(options ?? {});
+    const result = await this.#canvas.apply(clone(this.#data), positional(args), keywords(options?.kwargs), wire);
     return result as AsyncResult<R>;
   }
 }

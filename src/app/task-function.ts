@@ -1,7 +1,7 @@
 import { clone, type SignatureData, signature } from "../../protocol/canvas/signature.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { AsyncResult } from "./result.ts";
-import { type SendOptions, wireOptions } from "./send-options.ts";
+import { keywords, type SendOptions, wireOptions } from "./send-options.ts";
 import { type Canvas, Signature } from "./signature.ts";
 import type { Self, Task, TaskDefinition } from "./task.ts";
 
@@ -33,11 +33,7 @@ export function taskFunction(
   const data = (call: Call, immutable = false): SignatureData =>
     signature(name, call.args, { ...call.kwargs }, { ...defaults }, immutable);
   const call = (args: readonly unknown[]): Call => asCall(definition, args);
-  const send = (sent: Call, options?: SendOptions): Promise<AsyncResult> => {
-    if (!options) return context.canvas.send(name, sent.args, sent.kwargs, defaults);
-    const kwargs = options.kwargs ? { ...sent.kwargs, ...options.kwargs } : sent.kwargs;
-    return context.canvas.send(name, sent.args, kwargs, { ...defaults, ...wireOptions(options) });
-  };
+  const send = (sent: Call): Promise<AsyncResult> => context.canvas.send(name, sent.args, sent.kwargs, defaults);
   const made = (sent: SignatureData): Signature => new Signature(context.canvas, sent);
 
   const task = async (...args: unknown[]): Promise<unknown> => {
@@ -47,8 +43,13 @@ export function taskFunction(
   };
   const methods = {
     delay: (...args: unknown[]) => send(call(args)),
-    applyAsync: (args: unknown = [], options: SendOptions = {}) =>
-      send(Array.isArray(args) ? { args, kwargs: {} } : call([args]), options),
+    // A wrong call rejects, and never throws at once.
+    applyAsync: async (args: unknown = [], options: SendOptions = {}) => {
+      const sent = Array.isArray(args) || args === null ? { args: args ?? [], kwargs: {} } : call([args]);
+      const wire = wireOptions(options ?? {});
+      const kwargs = { ...sent.kwargs, ...keywords(options?.kwargs) };
+      return context.canvas.send(name, sent.args, kwargs, isEmpty(wire) ? defaults : { ...defaults, ...wire });
+    },
     s: (...args: unknown[]) => made(data(call(args))),
     si: (...args: unknown[]) => made(data(call(args), true)),
     map: (items: Iterable<unknown>) => made(mapOf("celery.map", data(call([])), [...items])),
@@ -56,6 +57,11 @@ export function taskFunction(
     chunks: (items: Iterable<unknown[]>, n: number) => made(chunksOf(data(call([])), [...items], n)),
   };
   return Object.defineProperty(Object.assign(task, methods), "name", { value: name }) as unknown as Task;
+}
+
+function isEmpty(options: object): boolean {
+  for (const _ in options) return false;
+  return true;
 }
 
 function isDefinition(target: TaskDefinition | Record<string, unknown>): target is TaskDefinition {

@@ -1,7 +1,6 @@
-import type { TaskHeaders } from "../../protocol/message/headers.ts";
 import type { TaskCall, TaskOptions } from "../../protocol/message/task-options.ts";
 import { asTaskV1 } from "../../protocol/message/v1.ts";
-import { asTaskV2 } from "../../protocol/message/v2.ts";
+import { asTaskV2, type TaskMessageV2 } from "../../protocol/message/v2.ts";
 import { argsRepr, saferepr } from "../../protocol/python/saferepr.ts";
 import type { Settings } from "./settings.ts";
 
@@ -17,11 +16,11 @@ export interface TaskMessage {
 /** Writes a task by `taskProtocol`. @throws RangeError for a countdown or expiry out of range */
 export function taskMessage(name: string, call: TaskCall, options: TaskOptions, settings: Settings): TaskMessage {
   if (settings.taskProtocol === 1) return messageV1(name, call, options, settings.enableUtc);
-  const { headers, properties, body } = asTaskV2(name, call, options);
+  const { headers, properties, body } = asTaskV2(name, call, options, settings.compatibility);
   return { headers, properties, body, sent: () => sentV2(headers) };
 }
 
-function sentV2(headers: TaskHeaders): Record<string, unknown> {
+function sentV2(headers: TaskMessageV2["headers"]): Record<string, unknown> {
   return {
     uuid: headers.id,
     root_id: headers.root_id,

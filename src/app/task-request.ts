@@ -1,5 +1,6 @@
 import type { Embed } from "../../protocol/message/embed.ts";
 import type { ResultTuple } from "../../protocol/result/result-tuple.ts";
+import type { Untyped } from "./untyped.ts";
 
 /** Where a message came from. */
 export interface DeliveryInfo {
@@ -27,8 +28,8 @@ export interface TaskRequest {
   groupIndex: number | null;
   correlationId: string;
   replyTo: string | null;
-  /** Who sent it first. */
-  origin: string | null;
+  /** Who sent it first; empty where the message does not say. */
+  origin: string;
   /** The worker's node name. */
   hostname: string;
   deliveryInfo: DeliveryInfo;
@@ -40,10 +41,10 @@ export interface TaskRequest {
   replacedTaskNesting: number;
   stamps: Record<string, unknown>;
   stampedHeaders: string[] | null;
-  /** The sender's own headers, keys as sent; null when there are none. */
-  headers: Record<string, unknown> | null;
-  args: unknown[];
-  kwargs: Record<string, unknown>;
+  /** The sender's own headers, keys as sent. */
+  headers: Record<string, Untyped>;
+  args: Untyped[];
+  kwargs: Record<string, Untyped>;
   argsrepr: string;
   kwargsrepr: string;
 }

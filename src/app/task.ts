@@ -29,7 +29,10 @@ export interface TaskOptions {
   acksOnFailure?: boolean;
   acksOnTimeout?: boolean;
   acksOnFailureOrTimeout?: boolean;
+  /** True to put the message back when the child that runs the task is lost; for late acknowledgement. */
   rejectOnWorkerLost?: boolean;
+  /** True to retry the task then, after `defaultRetryDelay`. */
+  retryOnWorkerLost?: boolean;
   /** Errors after which the task is retried by itself. */
   autoretryFor?: readonly ErrorClass[];
   dontAutoretryFor?: readonly ErrorClass[];
@@ -136,6 +139,7 @@ export class TaskDefinition {
   readonly acksOnFailure: boolean;
   readonly acksOnTimeout: boolean;
   readonly rejectOnWorkerLost: boolean;
+  readonly retryOnWorkerLost: boolean;
   readonly ignoreResult: boolean;
   readonly storeErrorsEvenIfIgnored: boolean;
   readonly trackStarted: boolean;
@@ -178,6 +182,7 @@ export class TaskDefinition {
     this.acksOnTimeout =
       options.acksOnTimeout ?? either ?? settings.taskAcksOnTimeout ?? settings.taskAcksOnFailureOrTimeout;
     this.rejectOnWorkerLost = options.rejectOnWorkerLost ?? settings.taskRejectOnWorkerLost;
+    this.retryOnWorkerLost = options.retryOnWorkerLost ?? settings.taskRetryOnWorkerLost;
     this.ignoreResult = options.ignoreResult ?? settings.taskIgnoreResult;
     this.storeErrorsEvenIfIgnored = options.storeErrorsEvenIfIgnored ?? settings.taskStoreErrorsEvenIfIgnored;
     this.trackStarted = options.trackStarted ?? settings.taskTrackStarted;

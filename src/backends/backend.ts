@@ -26,11 +26,21 @@ export interface BackendOptions {
   resultPersistent: boolean | null;
   /** Whether the queue for results is durable: from Celery 5.7 on, and a fleet must agree. */
   replyQueueDurable: boolean;
+  /** False to count the parts of chords as Celery before 5.7 does: without claims and marks; true unless given. */
+  chordClaims?: boolean;
+  /** For results in memcached: `cacheBackendOptions`, in the words of pymemcache. */
+  cacheOptions: Readonly<Record<string, unknown>>;
   /** For results in a database. */
   database: DatabaseSettings;
   codec: ResultCodec;
   log: Logger;
 }
+
+/**
+ * Makes a backend of one's own from its URL and the settings. It connects when it is first needed.
+ * @throws ImproperlyConfigured when the URL or an option cannot be used
+ */
+export type BackendFactory = (options: BackendOptions) => ResultBackend | Promise<ResultBackend>;
 
 /** The `database_` settings, and what belongs to them. */
 export interface DatabaseSettings {
@@ -66,6 +76,11 @@ export interface ResultCodec {
   decodeForward(bytes: Uint8Array): unknown;
   /** Reads content that says itself what it is. @throws DecodeError, ContentDisallowed */
   decodeContent(content: Encoded): unknown;
+  /**
+   * Reads a pickle by the application's own serializer for them, whatever is accepted: what is a pickle in any case,
+   * such as a database's rows up to Celery 5.6. Nothing in it is executed. @throws DecodeError
+   */
+  decodePickle(bytes: Uint8Array): unknown;
   /**
    * The bytes to store where any bytes can be stored: compressed by `resultCompression`.
    * @throws EncodeError when the serializer cannot write the value
@@ -131,8 +146,13 @@ export interface ResultBackend extends AsyncDisposable {
   restoreGroup(groupId: string): Promise<ResultNode | null>;
   deleteGroup(groupId: string): Promise<void>;
 
-  /** Drops what has expired, where nothing does that by itself: what `celery.backend_cleanup` is for. @throws OperationalError */
-  cleanup?(): Promise<void>;
+  /**
+   * Drops records and saved groups of what ended longer than `expires` before `now`, and nothing when they never
+   * expire. Called for the task `celery.backend_cleanup`, and by applications; left out by backends whose results are
+   * dropped without it, such as Redis. Mirrors `celery/backends/base.py Backend.cleanup`.
+   * @throws OperationalError
+   */
+  cleanup?(now: Date): Promise<void>;
 
   /** Closes; what still waits rejects with an OperationalError. Safe to call twice. */
   close(): Promise<void>;
@@ -147,6 +167,8 @@ export interface ChordPart {
   state: string;
   /** In its stored form. */
   result: unknown;
+  /** How many parts there are where nobody called `setSize`: a sender of Celery 5.0 says it in the body. */
+  size?: number | undefined;
 }
 
 /** How one backend keeps count of a chord's parts. */

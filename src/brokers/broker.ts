@@ -1,4 +1,5 @@
 import type { Message } from "../../protocol/message/message.ts";
+import type { DelayedDelivery } from "../../protocol/transport/delayed-delivery.ts";
 import type { Exchange, Queue, Route } from "../../protocol/transport/entities.ts";
 import type { Logger } from "../logger.ts";
 
@@ -18,6 +19,11 @@ export interface BrokerOptions {
   failoverStrategy: "round-robin" | "shuffle";
   /** What the server shows this connection as. */
   clientName: string;
+  /**
+   * Redis: false to bind queues as kombu before 5.7 does, without saying until when bindings are kept; true unless
+   * given.
+   */
+  bindingDeadlines?: boolean;
   log: Logger;
 }
 
@@ -50,6 +56,13 @@ export interface Broker extends AsyncDisposable {
    * @throws OperationalError when the connection is lost meanwhile
    */
   declare(queue: Queue): Promise<void>;
+
+  /**
+   * Declares what keeps messages until their time, and lets queues have what comes out of it, once for each connection.
+   * On RabbitMQ alone. Mirrors `celery/worker/consumer/delayed_delivery.py`.
+   * @throws OperationalError when the connection is lost meanwhile, or the broker refuses
+   */
+  declareDelayedDelivery?(chain: DelayedDelivery, queues: readonly Queue[]): Promise<void>;
 
   /** Declares an exchange, once for each connection. */
   declareExchange(exchange: Exchange): Promise<void>;
@@ -127,6 +140,11 @@ export interface Delivery {
    * again, here or elsewhere. What has not begun with this delivery must not begin any more.
    */
   readonly returned: boolean;
+  /**
+   * Notes that work on a redelivered message begins. Resolves with how often it was begun as one before and not settled,
+   * which is how often a worker was lost in the middle of it. Left out where the transport cannot count.
+   */
+  begin?(): Promise<number>;
   /**
    * The message is done. Settling is sent in the background, many at a time, and before the consumer closes. Nothing
    * happens when it was returned.

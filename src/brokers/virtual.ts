@@ -7,6 +7,8 @@ import type { Delivery } from "./broker.ts";
 /** What a delivery tells when it is settled. */
 export interface Settlement {
   settle(tag: string, how: "ack" | "requeue"): void;
+  /** See {@link Delivery.begin}. */
+  begin?(tag: string): Promise<number>;
 }
 
 /** A message that came as an envelope, on a transport that has no messages of its own. */
@@ -17,6 +19,7 @@ export class VirtualDelivery implements Delivery {
   readonly routingKey: string;
   readonly redelivered: boolean;
   readonly returned = false;
+  readonly begin?: () => Promise<number>;
   readonly #tag: string;
   readonly #settlement: Settlement | null;
 
@@ -30,6 +33,7 @@ export class VirtualDelivery implements Delivery {
     this.redelivered = info.redelivered === true;
     this.#tag = tag;
     this.#settlement = settlement;
+    if (settlement?.begin) this.begin = () => settlement.begin?.(tag) ?? Promise.resolve(0);
   }
 
   ack(): void {

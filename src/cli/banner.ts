@@ -15,7 +15,7 @@ export function banner(app: Celery, worker: Worker, transport: string, queues: r
     `- ** ---------- .> app:         ${app.name}`,
     `- ** ---------- .> transport:   ${transport}`,
     `- ** ---------- .> results:     ${maskedUrl(app.settings.resultBackend ?? "disabled://")}`,
-    `- *** --- * --- .> concurrency: ${worker.concurrency} (async)`,
+    `- *** --- * --- .> concurrency: ${worker.concurrency} (${worker.pool})`,
     `-- ******* ---- .> task events: ${worker.sendsEvents ? "ON" : "OFF (enable -E to monitor tasks in this worker)"}`,
     "--- ***** ----- ",
     " -------------- [queues]",

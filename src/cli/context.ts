@@ -3,7 +3,7 @@ import { overrideSettings } from "../app/overrides.ts";
 import { Celery, type GivenSettings } from "../index.ts";
 import { UsageError } from "./errors.ts";
 import { loadApp } from "./load-app.ts";
-import { type CommandLog, commandLog, type LogFormat } from "./log.ts";
+import { type CommandLog, commandLog, type LogFormat, type LogOptions } from "./log.ts";
 
 /** Options that every command has. */
 export interface GlobalOptions {
@@ -27,6 +27,8 @@ export interface CommandContext {
   app: Celery;
   log: CommandLog;
   quiet: boolean;
+  /** What a pool's children have to be told to work as this process does. */
+  childOptions: { log: LogOptions; overrides: GivenSettings };
 }
 
 /**
@@ -46,22 +48,22 @@ export async function commandContext(
     }
   }
   const colour = options.color !== false && process.env.NO_COLOR === undefined;
-  const log = commandLog({
+  const logOptions: LogOptions = {
     level: options.loglevel ?? "WARNING",
     file: options.logfile,
     format: options.logformat,
     colour,
-  });
+  };
+  const log = commandLog(logOptions);
   const overrides: GivenSettings = {
-    log: log.log,
     ...(options.broker !== undefined && { broker: options.broker }),
     ...(options.resultBackend !== undefined && { backend: options.resultBackend }),
   };
-  overrideSettings(overrides);
+  overrideSettings({ ...overrides, log: log.log });
   const name = options.app ?? process.env.CELERY_APP;
   if (name === undefined && needsApp) {
     throw new UsageError("which application? Give its module with -A, for instance: celeriac -A ./tasks.js worker");
   }
   const app = name === undefined ? new Celery("default") : await loadApp(name);
-  return { app, log, quiet: options.quiet === true };
+  return { app, log, quiet: options.quiet === true, childOptions: { log: logOptions, overrides } };
 }

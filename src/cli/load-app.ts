@@ -11,18 +11,20 @@ const EXTENSIONS = [".js", ".mjs", ".ts", ".mts"];
 /**
  * The application that `-A` names: a module file or a bare specifier, as seen from the working directory, with the
  * name of the export behind a colon where there are several. Without one: `app`, `default`, or the only application.
+ * @param appName the application's own name, which tells it from others in the module
  * @throws UsageError that says what was looked for
  */
-export async function loadApp(name: string): Promise<Celery> {
-  const [, specifier = name, exported] = /^(.*?)(?::([A-Za-z_$][\w$]*))?$/.exec(name) ?? [];
+export async function loadApp(name: string, appName?: string): Promise<Celery> {
+  const [, specifier = name, exported] = /^((?:file:)?.*?)(?::([A-Za-z_$][\w$]*))?$/.exec(name) ?? [];
   const exports = await importModule(specifier, `-A ${name}`);
   if (exported !== undefined) {
     const found = exports[exported];
     if (isApp(found)) return found;
     throw new UsageError(`-A ${name}: ${specifier} exports no application called ${exported} (${exportsOf(exports)})`);
   }
-  for (const candidate of [exports.app, exports.default]) if (isApp(candidate)) return candidate;
-  const apps = Object.values(exports).filter(isApp);
+  const named = (app: unknown): app is Celery => isApp(app) && (appName === undefined || app.name === appName);
+  for (const candidate of [exports.app, exports.default]) if (named(candidate)) return candidate;
+  const apps = [...new Set(Object.values(exports).filter(named))];
   if (apps.length === 1) return apps[0] as Celery;
   const what = apps.length === 0 ? "no application" : "more than one application; say which one behind a colon";
   throw new UsageError(`-A ${name}: the module exports ${what} (${exportsOf(exports)})`);
@@ -62,6 +64,7 @@ function withoutNode(error: unknown): unknown {
 
 /** A file of that name, with or without its extension; else a package that the working directory can see. */
 function locate(specifier: string, asked: string): string {
+  if (specifier.startsWith("file:")) return specifier;
   const path = resolve(specifier);
   const tried = [path, ...EXTENSIONS.map((extension) => path + extension)];
   const file = tried.find((candidate) => existsSync(candidate) && EXTENSIONS.some((end) => candidate.endsWith(end)));

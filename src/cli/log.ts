@@ -29,6 +29,8 @@ export interface LogOptions {
   /** `pretty` on a terminal, else `json`, unless given. */
   format?: LogFormat | undefined;
   colour: boolean;
+  /** True to write every line at once: for a process that may be killed at any time. */
+  sync?: boolean;
 }
 
 /** A logger and the way to have all of it written before the process ends. */
@@ -43,8 +45,8 @@ export interface CommandLog {
  * One line an event: for people on a terminal, JSON otherwise. Written in the background, many lines at a time.
  * @throws CommandFailure when the file cannot be written to
  */
-export function commandLog({ level, file, format, colour }: LogOptions): CommandLog {
-  const sink = destination({ dest: file === undefined ? 2 : opened(file), sync: false });
+export function commandLog({ level, file, format, colour, sync = false }: LogOptions): CommandLog {
+  const sink = destination({ dest: file === undefined ? 2 : opened(file), sync });
   // A reader that went away is no reason to stop working.
   sink.on("error", () => undefined);
   const pretty = (format ?? (file === undefined && process.stderr.isTTY ? "pretty" : "json")) === "pretty";

@@ -43,6 +43,8 @@ export function celeriac(done: (exitCode: number) => void): Command {
     .summary("print the version")
     .description("Prints the version.")
     .action(() => void process.stdout.write(`${VERSION}\n`));
-  for (const command of program.commands) command.exitOverride();
+  for (const command of program.commands) {
+    command.exitOverride().showHelpAfterError(`Try 'celeriac ${command.name()} --help' for help.`);
+  }
   return program;
 }

@@ -53,3 +53,12 @@ export function address(text: string): { host: string; port: number } {
   if (!match || port > 65535) throw new InvalidArgumentError("It is HOST:PORT, such as 127.0.0.1:8080.");
   return { host: match[1]?.replace(/^\[|\]$/g, "") || "127.0.0.1", port };
 }
+
+/** `MAX,MIN` in either order, or the larger alone. */
+export function range(text: string): { max: number; min: number } {
+  const numbers = text.split(",").map(countOrNone);
+  if (numbers.length > 2) throw new InvalidArgumentError("It is MAX,MIN, such as 10,3.");
+  const [max = 1, min = 0] = numbers.sort((a, b) => b - a);
+  if (max < 1) throw new InvalidArgumentError("Its larger number is 1 at least.");
+  return { max, min };
+}

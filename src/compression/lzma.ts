@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { finished } from "node:stream/promises";
 import { DecodeError, InflatedSizeExceeded } from "../app/errors.ts";
 import type { CompressionMethod } from "./method.ts";
 import { optionalPackage } from "./optional-package.ts";
@@ -11,6 +12,11 @@ interface LzmaNative {
 
 /** Bytes of memory that a decoder may take: a dictionary of 64 MiB, which is that of the highest preset, and then some. */
 const MEMORY_LIMIT = 80 * 1024 * 1024;
+
+/** What a byte of LZMA2 can stand for, nearly; and the bytes that the decoder is given at a time. */
+const MAX_RATIO = 7_000;
+const MIN_PIECE = 128;
+const MAX_PIECE = 65_536;
 
 /** `.xz` is written, and the older `.lzma` read as well, as Python's `lzma.decompress` does. */
 export const lzma: CompressionMethod = {
@@ -38,14 +44,27 @@ function lzmaNative(): Promise<LzmaNative> {
   return optionalPackage<LzmaNative>("lzma-native", "lzma");
 }
 
+/**
+ * Handed over in pieces: the decoder inflates all that it is given before anybody can tell it to stop, so that no piece
+ * may come to much more than there is room for.
+ */
 async function collected(decoder: Duplex, body: Uint8Array, limit: number): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let length = 0;
-  decoder.end(Buffer.from(body));
-  for await (const chunk of decoder) {
+  decoder.on("data", (chunk: Buffer) => {
     length += chunk.length;
+    if (length <= limit) chunks.push(chunk);
+  });
+  const ended = finished(decoder);
+  for (let at = 0; at < body.length; ) {
+    const size = Math.min(MAX_PIECE, Math.max(MIN_PIECE, Math.floor((limit - length) / MAX_RATIO)));
+    const piece = Buffer.from(body.subarray(at, at + size));
+    at += size;
+    await Promise.race([ended, new Promise<void>((resolve) => decoder.write(piece, () => resolve()))]);
     if (length > limit) throw new InflatedSizeExceeded(limit);
-    chunks.push(chunk);
   }
+  decoder.end();
+  await ended;
+  if (length > limit) throw new InflatedSizeExceeded(limit);
   return Buffer.concat(chunks);
 }

@@ -1,3 +1,4 @@
+import { writes } from "../../protocol/compatibility.ts";
 import type { MailboxOptions } from "../../protocol/control/pidbox.ts";
 import type { Settings } from "../app/settings.ts";
 
@@ -8,6 +9,6 @@ export function mailboxOptions(settings: Settings): MailboxOptions {
     queueTtl: settings.controlQueueTtl,
     queueExpires: settings.controlQueueExpires,
     durable: settings.controlQueueDurable,
-    exclusive: settings.controlQueueExclusive,
+    exclusive: settings.controlQueueExclusive ?? writes(settings.compatibility, "exclusiveMailbox"),
   };
 }

@@ -37,8 +37,6 @@ export interface PanelContext {
   readonly broker: Broker;
   readonly consumer: TaskConsumer;
   readonly pool: Pool;
-  /** `async`, `processes`… */
-  readonly poolName: string;
   readonly events: EventDispatcher;
   readonly autoscaler: Autoscaler | undefined;
   readonly gossip: Electorate | undefined;

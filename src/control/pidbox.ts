@@ -8,8 +8,9 @@ import {
 import { stringRepr } from "../../protocol/python/repr.ts";
 import { exceptionRepr } from "../../protocol/result/exception.ts";
 import { pythonException } from "../app/exception.ts";
-import type { Broker, Consumer, Delivery } from "../brokers/broker.ts";
+import type { Broker, ConsumeOptions, Delivery } from "../brokers/broker.ts";
 import type { ControlContent } from "./content.ts";
+import { MailboxConsumer } from "./mailbox-consumer.ts";
 import { nodeMatcher } from "./node-matcher.ts";
 import { NO_REPLY, nok, type Panel } from "./panel.ts";
 import type { PanelContext } from "./panel-context.ts";
@@ -31,7 +32,7 @@ export interface PidboxOptions {
 /** A worker's mailbox: takes remote control commands and replies. Mirrors `kombu/pidbox.py Node`. */
 export class Pidbox {
   readonly #options: PidboxOptions;
-  #consumer: Consumer | undefined;
+  #consumer: MailboxConsumer | undefined;
 
   constructor(options: PidboxOptions) {
     this.#options = options;
@@ -40,12 +41,15 @@ export class Pidbox {
   /** @throws OperationalError */
   async start(): Promise<void> {
     const { context, options, readBroker } = this.#options;
-    this.#consumer = await readBroker.consume([pidboxQueue(context.hostname, options)], {
+    const consumeOptions: ConsumeOptions = {
       prefetch: 0,
       noAck: true,
       onDelivery: (delivery) => void this.#receive(delivery),
       onUnreadable: ({ error }) => context.log.error({ err: error }, `Cannot decode control message: ${error.message}`),
-    });
+    };
+    const queue = pidboxQueue(context.hostname, options);
+    this.#consumer = new MailboxConsumer(readBroker, queue, consumeOptions, context.log);
+    await this.#consumer.start();
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,4 @@
-import { type CeleryEvent, eventExchange, eventGroup, eventRoutingKey } from "../../protocol/event/event.ts";
-import { Float } from "../../protocol/python/numbers.ts";
+import { type CeleryEvent, eventExchange, eventGroup, eventRoutingKey, utcoffset } from "../../protocol/event/event.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { LamportClock } from "../app/clock.ts";
 import { OperationalError } from "../app/errors.ts";
@@ -22,6 +21,8 @@ export interface DispatcherOptions {
   /** `eventExchange` and `eventSerializer`. */
   exchange: string;
   serializer: string;
+  /** True to write `utcoffset` as Celery before 5.7 does: whole hours, an int. */
+  wholeUtcoffset: boolean;
   /** Groups whose events are sent together, once in each turn of the event loop: `task` in a worker. */
   bufferGroups?: readonly string[];
   /** The only groups whose events are sent; all of them when left out. */
@@ -96,7 +97,7 @@ export class EventDispatcher {
   #event(type: string, fields: Record<string, unknown>): CeleryEvent {
     return {
       hostname: this.#options.hostname,
-      utcoffset: new Float(new Date().getTimezoneOffset() / 60),
+      utcoffset: utcoffset(new Date().getTimezoneOffset(), this.#options.wholeUtcoffset),
       pid: process.pid,
       clock: this.#options.clock.forward(),
       ...fields,

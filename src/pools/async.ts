@@ -1,15 +1,21 @@
+import { JobQueue } from "./job-queue.ts";
 import type { Job, Pool } from "./pool.ts";
 
 /** Runs tasks side by side in this process: for what waits (network, disks), which is most of what Node does. */
 export class AsyncPool implements Pool {
+  readonly name: string;
+  readonly pids = [process.pid];
+  readonly #most: number;
   #limit: number;
   #active = 0;
-  readonly #waiting: Job[] = [];
-  #head = 0;
+  readonly #waiting = new JobQueue();
   #onIdle: (() => void)[] = [];
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  /** @param most what the limit can be raised to: 1 for the pool `solo`, in which no task runs beside another */
+  constructor(limit: number, name = "async", most = Number.POSITIVE_INFINITY) {
+    this.name = name;
+    this.#most = most;
+    this.#limit = Math.min(limit, most);
   }
 
   get limit(): number {
@@ -20,27 +26,32 @@ export class AsyncPool implements Pool {
     return this.#active;
   }
 
+  async start(): Promise<void> {}
+
   apply(job: Job): void {
     if (this.#active < this.#limit) this.#run(job);
     else this.#waiting.push(job);
   }
 
   resize(limit: number): void {
-    this.#limit = Math.max(1, limit);
+    this.#limit = Math.min(this.#most, Math.max(0, limit));
     this.#fill();
   }
 
+  restart(): void {}
+
   async idle(): Promise<void> {
-    if (this.#active === 0 && this.#head === this.#waiting.length) return;
+    if (this.#active === 0 && this.#waiting.size === 0) return;
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
   drain(): Job[] {
-    const left = this.#waiting.splice(0).slice(this.#head);
-    this.#head = 0;
+    const left = this.#waiting.drain();
     this.#settle();
     return left;
   }
+
+  async terminate(): Promise<void> {}
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.idle();
@@ -56,19 +67,15 @@ export class AsyncPool implements Pool {
   }
 
   #fill(): void {
-    while (this.#active < this.#limit && this.#head < this.#waiting.length) {
-      const job = this.#waiting[this.#head++] as Job;
-      // The head moves on instead of the array: shifting a long one costs its length each time.
-      if (this.#head > 1000 && this.#head * 2 > this.#waiting.length) {
-        this.#waiting.splice(0, this.#head);
-        this.#head = 0;
-      }
+    while (this.#active < this.#limit) {
+      const job = this.#waiting.shift();
+      if (!job) return;
       this.#run(job);
     }
   }
 
   #settle(): void {
-    if (this.#active > 0 || this.#head < this.#waiting.length) return;
+    if (this.#active > 0 || this.#waiting.size > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 }

@@ -33,8 +33,9 @@ export class ChordParts {
     const { chords } = await this.#context.backend();
     // Without a store of its own, the task celery.chord_unlock looks for the parts' results.
     if (!chords) return;
-    const ready = await chords.partReturned(part);
-    if (ready) await this.#complete(readSignature(body), ready, part.groupId);
+    const sig = readSignature(body);
+    const ready = await chords.partReturned({ ...part, size: sig.chord_size });
+    if (ready) await this.#complete(sig, ready, part.groupId);
   }
 
   async #complete(body: SignatureData, chord: ReadyChord, groupId: string): Promise<void> {

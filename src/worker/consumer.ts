@@ -9,6 +9,7 @@ import type { TaskDefinition } from "../app/task.ts";
 import type { Broker, Consumer, Delivery, UnreadableMessage } from "../brokers/broker.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Pool } from "../pools/pool.ts";
+import type { Autoscaler } from "./autoscaler.ts";
 import type { WorkerContext } from "./context.ts";
 import { EtaSchedule } from "./eta.ts";
 import { RateLimits } from "./rate-limits.ts";
@@ -25,6 +26,8 @@ export interface TaskConsumerOptions {
   context: WorkerContext;
   broker: Broker;
   pool: Pool;
+  /** What keeps the pool between two sizes, if anything does. */
+  autoscaler?: Autoscaler | undefined;
   state: WorkerState;
   tracer: Tracer;
   events: EventDispatcher;
@@ -59,8 +62,9 @@ export class TaskConsumer {
   }
 
   get prefetch(): number {
-    const { pool, prefetchMultiplier } = this.#options;
-    return pool.limit * prefetchMultiplier;
+    const { pool, autoscaler, prefetchMultiplier } = this.#options;
+    // A pool that may grow has to be told of what it is to grow for.
+    return (autoscaler?.max ?? pool.limit) * prefetchMultiplier;
   }
 
   /** Tasks that wait for their time. */
@@ -99,7 +103,8 @@ export class TaskConsumer {
       this.#prefetchScheduled = false;
       // Tasks that wait for their time must not keep those from coming that can run now.
       const base = this.prefetch;
-      this.#consumer?.setPrefetch(base === 0 ? 0 : base + this.#eta.size);
+      const most = this.#options.context.settings.workerEtaTaskLimit ?? Number.POSITIVE_INFINITY;
+      this.#consumer?.setPrefetch(base === 0 ? 0 : Math.min(base + this.#eta.size, Math.max(base, most)));
     });
   }
 
@@ -229,9 +234,10 @@ export class TaskConsumer {
   }
 
   #reserve(request: Request): void {
-    const { state, pool, tracer } = this.#options;
+    const { state, pool, tracer, autoscaler } = this.#options;
     state.taskReserved(request);
-    pool.apply({ id: request.id, run: () => tracer.trace(request) });
+    autoscaler?.onReceived();
+    pool.apply({ id: request.id, run: (child) => tracer.trace(request, child) });
   }
 
   #sendReceived(request: Request): void {

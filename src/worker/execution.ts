@@ -1,21 +1,32 @@
-import { Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate, TimeLimitExceeded } from "../app/errors.ts";
-import type { Settings } from "../app/settings.ts";
-import type { Self } from "../app/task.ts";
+import { Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate, type TimeLimitExceeded } from "../app/errors.ts";
+import { readableError } from "../app/exception.ts";
+import type { RetryOptions, Self } from "../app/task.ts";
 import type { RunningTask } from "../app/task-request.ts";
-import { after } from "../timer.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Request } from "./request.ts";
+import { autoretry } from "./retries.ts";
 import { makeSelf, RequestedReplacement, RequestedRetry } from "./self.ts";
+import { limitTimers } from "./time-limits.ts";
+
+/** A retry that a task asked for. */
+export interface AskedRetry {
+  readonly options: RetryOptions;
+  readonly exc: unknown;
+  readonly message: string;
+}
 
 /** How one run of a handler ended. */
 export type Outcome =
-  | { kind: "success"; value: unknown }
-  | { kind: "failure"; error: unknown }
-  | { kind: "retry"; retry: RequestedRetry }
-  | { kind: "replaced"; replacement: RequestedReplacement }
+  /** `repr`: of the value, where a child made it. */
+  | { kind: "success"; value: unknown; repr?: string }
+  /** `expected`: one of the errors that the task says it throws. */
+  | { kind: "failure"; error: unknown; expected: boolean }
+  | { kind: "retry"; retry: AskedRetry }
+  | { kind: "replaced"; replacement: Pick<RequestedReplacement, "signature"> }
   | { kind: "rejected"; reject: Reject }
   | { kind: "ignored" }
   | { kind: "timeout"; error: TimeLimitExceeded }
+  | { kind: "lost"; error: Error }
   | { kind: "terminated" | "cancelled"; error: Error };
 
 /** A run under way: the task's view of itself, and its end. */
@@ -24,19 +35,52 @@ export interface Execution {
   outcome: Promise<Outcome>;
 }
 
+/** Stores a state of a running task. */
+export type StoreState = (state: string, meta: unknown) => Promise<void>;
+
 /**
- * Runs a handler. Its end is the handler's own, unless the hard time limit or a termination comes first: then the
+ * Runs a handler here. Its end is the handler's own, unless the hard time limit or a termination comes first: then the
  * handler, which nothing in JavaScript can stop, goes on unheeded.
  */
 export function execute(
   context: WorkerContext,
   request: Request,
   running: Omit<RunningTask, "children">,
-  storeState: (state: string, meta: unknown) => Promise<void>,
+  storeState: StoreState,
 ): Execution {
-  const { definition } = request;
   const abort = new LazyAbort();
-  const { args, kwargs } = running.request;
+  const whole = runningTask(context, request, running, storeState, abort);
+  const outcome = new Promise<Outcome>((resolve) => {
+    const cancelLimits = limitTimers(request, context.settings, {
+      onSoft: () => abort.abort(new SoftTimeLimitExceeded("", { args: [] })),
+      onHard: (error) => {
+        abort.abort(error);
+        resolve({ kind: "timeout", error });
+      },
+    });
+    request.end = (kind, error) => {
+      abort.abort(error);
+      resolve({ kind, error });
+    };
+    callHandler(context, request, whole)
+      .then(resolve)
+      .finally(() => {
+        request.end = undefined;
+        cancelLimits();
+      });
+  });
+  return { running: whole, outcome };
+}
+
+/** A task that is about to run, with what it sees of itself. */
+export function runningTask(
+  context: Pick<WorkerContext, "name">,
+  request: Request,
+  running: Omit<RunningTask, "children">,
+  storeState: StoreState,
+  abort: { readonly signal: AbortSignal },
+): Execution["running"] {
+  const { definition } = request;
   const self = makeSelf({
     name: request.task,
     appName: context.name,
@@ -48,60 +92,44 @@ export function execute(
     request: running.request,
     storeState,
   });
-  const whole = { ...running, children: [], self };
-  const outcome = new Promise<Outcome>((resolve) => {
-    const cancels = limitTimers(request, context.settings, abort, resolve);
-    request.end = (kind, error) => {
-      abort.abort(error);
-      resolve({ kind, error });
-    };
-    const call = async (): Promise<unknown> => definition.call(await definition.bind(args, kwargs), self);
-    context
-      .runAs(whole, call)
-      .then(
-        (value) => resolve({ kind: "success", value }),
-        (error: unknown) => resolve(outcomeOf(error)),
-      )
-      .finally(() => {
-        request.end = undefined;
-        for (const cancel of cancels) cancel();
-      });
-  });
-  return { running: whole, outcome };
+  return { ...running, children: [], self };
+}
+
+/** Calls a task's handler. Never rejects. */
+export async function callHandler(
+  context: Pick<WorkerContext, "runAs">,
+  { definition }: Request,
+  running: Execution["running"],
+): Promise<Outcome> {
+  const { self } = running;
+  const { args, kwargs } = running.request;
+  const call = async (): Promise<unknown> => definition.call(await definition.bind(args, kwargs), self);
+  try {
+    return { kind: "success", value: await context.runAs(running, call) };
+  } catch (thrown) {
+    const error = readableError(thrown);
+    const outcome = outcomeOf(error);
+    if (outcome.kind !== "failure") return outcome;
+    const retry = autoretry(definition, error, self.request.retries, Math.random());
+    const next = retry ? self.retry(retry) : error;
+    if (next instanceof RequestedRetry) return { kind: "retry", retry: next };
+    const expected = definition.options.throws?.some((type) => next instanceof type) ?? false;
+    return { kind: "failure", error: next, expected };
+  }
 }
 
 function outcomeOf(error: unknown): Outcome {
-  if (!(error instanceof TaskPredicate)) return { kind: "failure", error };
-  if (error instanceof RequestedRetry) return { kind: "retry", retry: error };
-  if (error instanceof RequestedReplacement) return { kind: "replaced", replacement: error };
-  if (error instanceof Reject) return { kind: "rejected", reject: error };
-  if (error instanceof Ignore) return { kind: "ignored" };
-  return { kind: "failure", error };
-}
-
-function limitTimers(
-  request: Request,
-  defaults: Pick<Settings, "taskTimeLimit" | "taskSoftTimeLimit">,
-  abort: LazyAbort,
-  resolve: (outcome: Outcome) => void,
-): (() => void)[] {
-  const soft = request.softTimeLimit ?? defaults.taskSoftTimeLimit;
-  const hard = request.timeLimit ?? defaults.taskTimeLimit;
-  const cancels: (() => void)[] = [];
-  if (soft) cancels.push(after(soft * 1000, () => abort.abort(new SoftTimeLimitExceeded("", { args: [] }))));
-  if (hard) {
-    const expire = (): void => {
-      const error = new TimeLimitExceeded(`TimeLimitExceeded(${hard},)`, { args: [hard] });
-      abort.abort(error);
-      resolve({ kind: "timeout", error });
-    };
-    cancels.push(after(hard * 1000, expire));
+  if (error instanceof TaskPredicate) {
+    if (error instanceof RequestedRetry) return { kind: "retry", retry: error };
+    if (error instanceof RequestedReplacement) return { kind: "replaced", replacement: error };
+    if (error instanceof Reject) return { kind: "rejected", reject: error };
+    if (error instanceof Ignore) return { kind: "ignored" };
   }
-  return cancels;
+  return { kind: "failure", error, expected: false };
 }
 
 /** An AbortController that is only made when somebody looks: most tasks never do. */
-class LazyAbort {
+export class LazyAbort {
   #controller: AbortController | undefined;
   #reason: Error | undefined;
 

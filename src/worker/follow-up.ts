@@ -14,6 +14,7 @@ import type { Self } from "../app/task.ts";
 import type { TaskRequest } from "../app/task-request.ts";
 import { bodyErrbacks, bodyId, ChordParts } from "./chord-parts.ts";
 import type { WorkerContext } from "./context.ts";
+import type { Request } from "./request.ts";
 import type { RecordedError, ResultWriter } from "./result-writer.ts";
 
 /** The task that others follow, as errbacks see it. */
@@ -161,5 +162,16 @@ function metaRequest(sig: SignatureData): MetaRequest {
     retries: 0,
     hostname: null,
     routingKey: null,
+  };
+}
+
+/** What others have to know of a task to follow it, but for what follows. */
+export function identityOf(request: Request): Omit<Followed, "embed"> {
+  return {
+    id: request.id,
+    rootId: request.headers.root_id ?? request.id,
+    group: request.headers.group,
+    groupIndex: request.headers.group_index,
+    request: { id: request.id },
   };
 }

@@ -16,7 +16,6 @@ export interface WorkerParts {
   broker: Broker;
   consumer: TaskConsumer;
   pool: Pool;
-  poolName: string;
   events: EventDispatcher;
   autoscaler: Autoscaler | undefined;
   gossip: Electorate | undefined;

@@ -28,7 +28,7 @@ export async function requestInfo(
       priority: request.priority,
       redelivered: delivery.redelivered,
     },
-    worker_pid: timeStart === null ? null : process.pid,
+    worker_pid: timeStart === null ? null : request.workerPid,
   };
 }
 

@@ -2,8 +2,7 @@ import { InvalidTaskError } from "../../protocol/errors.ts";
 import type { TaskBody } from "../../protocol/message/embed.ts";
 import { PROTOCOL_HEADERS, type TaskHeaders } from "../../protocol/message/headers.ts";
 import { replyAddress } from "../../protocol/message/message.ts";
-import { DateTime } from "../../protocol/python/datetime.ts";
-import { zoneOffset } from "../../protocol/python/timezone.ts";
+import { momentIn } from "../../protocol/python/timezone.ts";
 import type { TaskDefinition } from "../app/task.ts";
 import type { TaskRequest } from "../app/task-request.ts";
 import type { Delivery } from "../brokers/broker.ts";
@@ -31,7 +30,12 @@ export class Request {
   /** Seconds since the epoch at which it began to run. */
   timeStart: number | null = null;
   acknowledged = false;
-  /** Ends the task from outside, revoked or because the worker goes away: set while it runs. */
+  /** The process that it runs in. */
+  workerPid: number | null = null;
+  /**
+   * Ends the task from outside, revoked or because the worker goes away: set while it runs. Of one that is terminated
+   * the reason's message names the signal, for the child that it runs in.
+   */
   end: ((how: "terminated" | "cancelled", reason: Error) => void) | undefined;
 
   /**
@@ -127,7 +131,7 @@ export class Request {
       groupIndex: headers.group_index,
       correlationId: this.correlationId,
       replyTo: this.replyTo,
-      origin: headers.origin,
+      origin: headers.origin ?? "",
       hostname: this.hostname,
       deliveryInfo: {
         exchange: delivery.exchange,
@@ -142,7 +146,7 @@ export class Request {
       replacedTaskNesting: headers.replaced_task_nesting,
       stamps: headers.stamps,
       stampedHeaders: headers.stamped_headers,
-      headers: this.customHeaders(),
+      headers: this.customHeaders() ?? {},
       args,
       kwargs,
       argsrepr: headers.argsrepr,
@@ -163,9 +167,7 @@ function limit(sent: number | null, defined: number | undefined, now: number | n
 function time(header: string, text: string | null, timeZone: string): number | null {
   if (text === null) return null;
   try {
-    const moment = new DateTime(text);
-    const offset = moment.naive && timeZone !== "UTC" ? zoneOffset(moment, timeZone).minutes : 0;
-    return moment.getTime() - offset * 60_000;
+    return momentIn(text, timeZone);
   } catch (cause) {
     throw new InvalidTaskError(`invalid ${header} value ${JSON.stringify(text)}: not an ISO 8601 time`, { cause });
   }

@@ -1,4 +1,5 @@
-import type { StoredException } from "../../protocol/result/exception.ts";
+import { writes } from "../../protocol/compatibility.ts";
+import { exceptionRepr, readException, type StoredException } from "../../protocol/result/exception.ts";
 import { type MetaRequest, taskMeta } from "../../protocol/result/meta.ts";
 import type { ResultTuple } from "../../protocol/result/result-tuple.ts";
 import { OperationalError } from "../app/errors.ts";
@@ -16,6 +17,14 @@ const STORE_PAUSE_MS = 1000;
 export interface RecordedError {
   stored: StoredException;
   traceback: string;
+}
+
+/** Where an error from a child keeps how it was recorded there. */
+const RECORDED = Symbol("recorded");
+
+/** Notes that an error was recorded before, in the child that it was thrown in. @returns the error */
+export function recordedAs<E extends Error>(error: E, recorded: RecordedError): E {
+  return Object.assign(error, { [RECORDED]: recorded });
 }
 
 /** Writes what becomes of tasks to the result backend. */
@@ -70,6 +79,8 @@ export class ResultWriter {
 
   /** An error in the form that it is stored in. */
   record(error: unknown): RecordedError {
+    const { [RECORDED]: recorded } = (error ?? {}) as { [RECORDED]?: RecordedError };
+    if (recorded) return recorded;
     const exception = pythonException(error, this.#context.name);
     return {
       stored: storedException(exception, (value) => this.#encodable(value)),
@@ -97,13 +108,19 @@ export class ResultWriter {
       name: request.task,
       args,
       kwargs,
-      hostname: request.hostname,
+      hostname: this.#workerName(request.hostname),
       retries: headers.retries,
       routingKey: delivery.routingKey,
       stampedHeaders: headers.stamped_headers,
       stamps: headers.stamps,
       ...(children && { children }),
     };
+  }
+
+  /** Celery 5.0 records the host alone. */
+  #workerName(nodename: string): string {
+    if (writes(this.#context.settings.compatibility, "workerNodename")) return nodename;
+    return nodename.slice(nodename.indexOf("@") + 1);
   }
 
   async #persistently(what: string, store: (backend: ResultBackend) => Promise<void>): Promise<void> {
@@ -119,8 +136,13 @@ export class ResultWriter {
   }
 }
 
+/** An error as logs and events show it: its repr. */
+export function shownError({ stored }: RecordedError): string {
+  return exceptionRepr(readException(stored));
+}
+
 /** A task may return the result of a task that it sent: what is stored is where to find that. */
-function asValue(result: unknown): unknown {
+export function asValue(result: unknown): unknown {
   return result instanceof AsyncResult ? resultTuple(result) : result;
 }
 

@@ -1,3 +1,5 @@
+import type { Revocation } from "../../protocol/control/replies.ts";
+
 /** How many revoked tasks are remembered, and for how many seconds at least: what the environment may change. */
 export interface RevokedLimits {
   /** `CELERY_WORKER_REVOKES_MAX` */
@@ -49,6 +51,11 @@ export class RevokedTasks {
 
   ids(): string[] {
     return [...this.#byId.keys()];
+  }
+
+  /** The ids with the moments when they were added, by another clock. @param clock what that shows at `now`, seconds */
+  revocations(clock: number, now = Date.now()): Revocation[] {
+    return Array.from(this.#byId, ([id, added]) => [id, clock - (now - added) / 1000] as const);
   }
 
   /** Forgets what is too old, or too much. */

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { clone, type SignatureData } from "../../protocol/canvas/signature.ts";
+import { tuple } from "../../protocol/python/collections.ts";
 import { repr } from "../../protocol/python/repr.ts";
 import { exceptionText } from "../../protocol/result/exception.ts";
 import { Ignore, MaxRetriesExceededError, Retry } from "../app/errors.ts";
@@ -65,7 +66,7 @@ function retry(context: SelfContext, options: RetryOptions): Error {
   const maxRetries = options.maxRetries ?? context.maxRetries;
   if (maxRetries !== null && request.retries + 1 > maxRetries) {
     if (options.exc instanceof Error) return options.exc;
-    const args = repr(options.args ?? request.args);
+    const args = repr(tuple(options.args ?? request.args));
     const kwargs = repr(options.kwargs ?? request.kwargs);
     return new MaxRetriesExceededError(`Can't retry ${name}[${request.id}] args:${args} kwargs:${kwargs}`);
   }
@@ -97,7 +98,7 @@ export function selfInPlace(name: string, appName: string): Self {
     groupIndex: null,
     correlationId: id,
     replyTo: null,
-    origin: null,
+    origin: "",
     hostname: "",
     deliveryInfo: { exchange: "", routingKey: "", priority: null, redelivered: false },
     isEager: true,
@@ -107,7 +108,7 @@ export function selfInPlace(name: string, appName: string): Self {
     replacedTaskNesting: 0,
     stamps: {},
     stampedHeaders: null,
-    headers: null,
+    headers: {},
     args: [],
     kwargs: {},
     argsrepr: "",

@@ -1,6 +1,8 @@
+import { ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalled } from "../../protocol/errors.ts";
 import { type Embed, readBody, type TaskBody } from "../../protocol/message/embed.ts";
+import { readHeaders, type TaskHeaders } from "../../protocol/message/headers.ts";
 import type { Message } from "../../protocol/message/message.ts";
-import { isHybridBody, readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
+import { isHybridBody, mayBeHybrid, readTaskV1, type TaskMessageV1 } from "../../protocol/message/v1.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
 import { decompress } from "../compression/compression.ts";
@@ -42,6 +44,16 @@ export class BodyReader {
     return readTaskV1(body, message.headers);
   }
 
+  /** A message of whichever protocol, headers and body. @throws DecodeError, ContentDisallowed, InvalidTaskError */
+  async readTask(message: Message): Promise<{ headers: TaskHeaders; body: TaskBody }> {
+    const { headers } = message;
+    const value = await this.#decode(message, false);
+    if (headers.task === undefined || (mayBeHybrid(headers) && isHybridBody(value))) {
+      return this.readV1(value as Record<string, unknown>, message);
+    }
+    return { headers: readHeaders(headers), body: this.#body(value, message) };
+  }
+
   #body(value: unknown, message: Message): TaskBody {
     return isHybridBody(value) ? this.readV1(value, message).body : readBody(value);
   }
@@ -59,4 +71,12 @@ export class BodyReader {
 /** True when nothing follows the task: then nobody has to read its body a second time. */
 export function isEmpty(embed: Embed): boolean {
   return embed.callbacks === null && embed.errbacks === null && embed.chain === null && embed.chord === null;
+}
+
+/** What is wrong with the message itself, and will be so however often it is tried. */
+const UNREADABLE = [ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalled];
+
+/** Whether an error says that a message cannot be used. */
+export function isUnreadable(error: unknown): boolean {
+  return UNREADABLE.some((type) => error instanceof type);
 }

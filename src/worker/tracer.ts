@@ -1,28 +1,26 @@
-import { constants } from "node:os";
 import { readSignature } from "../../protocol/canvas/signature.ts";
-import {
-  ContentDisallowed,
-  DecodeError,
-  EncodeError,
-  InvalidTaskError,
-  SerializerNotInstalled,
-} from "../../protocol/errors.ts";
+import { writes } from "../../protocol/compatibility.ts";
+import { EncodeError, InvalidTaskError } from "../../protocol/errors.ts";
 import type { Embed, TaskBody } from "../../protocol/message/embed.ts";
 import { saferepr } from "../../protocol/python/saferepr.ts";
-import { exceptionRepr, readException } from "../../protocol/result/exception.ts";
 import { OperationalError, type Reject, Retry, TaskRevokedError } from "../app/errors.ts";
 import type { RunningTask } from "../app/task-request.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
+import type { JobChild } from "../pools/pool.ts";
+import { executeInChild } from "./child-execution.ts";
 import type { WorkerContext } from "./context.ts";
-import { execute, type Outcome } from "./execution.ts";
-import { type Followed, FollowUp } from "./follow-up.ts";
+import { type AskedRetry, execute, type Outcome } from "./execution.ts";
+import { type Followed, FollowUp, identityOf } from "./follow-up.ts";
+import { RedeliveredTasks } from "./redelivered-tasks.ts";
+import { RedeliveryBudget } from "./redelivery-budget.ts";
 import { replaceTask } from "./replacement.ts";
 import type { Request } from "./request.ts";
-import { type RecordedError, ResultWriter } from "./result-writer.ts";
-import { autoretry, retryCall } from "./retries.ts";
-import { RequestedRetry } from "./self.ts";
+import { ResultWriter, shownError } from "./result-writer.ts";
+import { retryCall } from "./retries.ts";
+import { signum } from "./signal.ts";
 import type { WorkerState } from "./state.ts";
-import { BodyReader, isEmpty } from "./task-body.ts";
+import { BodyReader, isEmpty, isUnreadable } from "./task-body.ts";
+import { TaskVoice } from "./task-voice.ts";
 
 /** What a tracer is made with. */
 export interface TracerOptions {
@@ -47,6 +45,9 @@ export class Tracer {
   readonly #results: ResultWriter;
   readonly #followUp: FollowUp;
   readonly #bodies: BodyReader;
+  readonly #budget: RedeliveryBudget;
+  readonly #redelivered: RedeliveredTasks;
+  readonly #voice: TaskVoice;
 
   constructor({ context, state, events }: TracerOptions) {
     this.#context = context;
@@ -55,17 +56,31 @@ export class Tracer {
     this.#results = new ResultWriter(context);
     this.#followUp = new FollowUp(context, this.#results);
     this.#bodies = new BodyReader(context);
+    this.#budget = new RedeliveryBudget(context.settings.taskRedeliveryLimit);
+    this.#voice = new TaskVoice(context.log, events);
+    this.#redelivered = new RedeliveredTasks({
+      context,
+      results: this.#results,
+      followUp: this.#followUp,
+      budget: this.#budget,
+      voice: this.#voice,
+    });
   }
 
-  /** Runs a task to its end, unless its message was returned before it began. Never rejects. */
-  async trace(request: Request): Promise<void> {
+  /**
+   * Runs a task to its end, unless its message was returned before it began. Never rejects.
+   * @param child the pool's child to run it in; here unless given
+   */
+  async trace(request: Request, child?: JobChild): Promise<void> {
     if (request.delivery.returned) return;
     try {
       if (await this.dropIfRevoked(request)) return;
+      if (request.delivery.redelivered && (await this.#redelivered.dropIfDone(request))) return;
       request.timeStart = Date.now() / 1000;
+      request.workerPid = child?.pid ?? process.pid;
       this.#state.taskAccepted(request);
-      this.#event(request, "task-started", {});
-      await this.#run(request);
+      this.#voice.event(request, "task-started", {});
+      await this.#run(request, child);
     } catch (error) {
       await this.#internalError(request, error);
     } finally {
@@ -92,7 +107,7 @@ export class Tracer {
     error: Error,
   ): Promise<void> {
     const recorded = this.#results.record(error);
-    this.#events.send("task-failed", { uuid: request.id, exception: shown(recorded) });
+    this.#events.send("task-failed", { uuid: request.id, exception: shownError(recorded) });
     try {
       await this.#results.storeFor(request.id, undefined, "FAILURE", recorded.stored, null, request);
     } catch (cause) {
@@ -103,7 +118,7 @@ export class Tracer {
     }
   }
 
-  async #run(request: Request): Promise<void> {
+  async #run(request: Request, child: JobChild | undefined): Promise<void> {
     let body: TaskBody;
     try {
       body = request.body ?? (await this.#bodies.read(request.delivery.message));
@@ -118,9 +133,13 @@ export class Tracer {
     const storeState = async (state: string, meta: unknown): Promise<void> => {
       if (!request.ignoreResult) await this.#results.store(request, state, meta, { args, kwargs });
     };
-    if (request.definition.trackStarted) await storeState("STARTED", { pid: process.pid, hostname: request.hostname });
+    const pid = request.workerPid;
+    if (request.definition.trackStarted) await storeState("STARTED", { pid, hostname: request.hostname });
     const started = performance.now();
-    const { running, outcome } = execute(this.#context, request, { request: taskRequest, embed }, storeState);
+    const task = { request: taskRequest, embed };
+    const { running, outcome } = child
+      ? executeInChild(this.#context, request, child, task, storeState)
+      : execute(this.#context, request, task, storeState);
     const trace = { request, running, started };
     const end = await outcome;
     await this.#context.runAs(running, () => this.#finish(trace, end));
@@ -129,9 +148,9 @@ export class Tracer {
   async #finish(trace: Trace, outcome: Outcome): Promise<void> {
     switch (outcome.kind) {
       case "success":
-        return this.#succeeded(trace, outcome.value);
+        return this.#succeeded(trace, outcome.value, outcome.repr);
       case "failure":
-        return this.#failedOrRetried(trace, outcome.error);
+        return this.#failed(trace, outcome.error, outcome.expected);
       case "retry":
         return this.#retried(trace, outcome.retry);
       case "replaced":
@@ -139,11 +158,13 @@ export class Tracer {
       case "rejected":
         return this.#rejected(trace, outcome.reject);
       case "ignored":
-        this.#log(trace.request, "info", "ignored");
+        this.#voice.log(trace.request, "info", "ignored");
         trace.request.acknowledge();
         return;
       case "timeout":
         return this.#timedOut(trace, outcome.error);
+      case "lost":
+        return this.#lost(trace, outcome.error);
       case "cancelled":
         return this.#cancelled(trace);
       case "terminated":
@@ -155,7 +176,7 @@ export class Tracer {
     }
   }
 
-  async #succeeded(trace: Trace, value: unknown): Promise<void> {
+  async #succeeded(trace: Trace, value: unknown, repr?: string): Promise<void> {
     const { request, running, started } = trace;
     const followed = await this.#followed(trace);
     let sent = false;
@@ -171,25 +192,16 @@ export class Tracer {
     } catch (error) {
       // A callback that cannot be sent fails the task, or whoever waits for the result would wait for ever.
       if (sent && !(error instanceof EncodeError) && !(error instanceof InvalidTaskError)) throw error;
-      return this.#failed(trace, error);
+      return this.#unsent(trace, error);
     }
     if (request.definition.acksLate) request.acknowledge();
     const runtime = (performance.now() - started) / 1000;
-    const result = saferepr(value, request.definition.resultreprMaxsize);
-    this.#event(request, "task-succeeded", { result, runtime });
-    this.#log(request, "info", `succeeded in ${runtime.toFixed(4)}s: ${result}`, { runtime });
+    const result = repr ?? saferepr(value, request.definition.resultreprMaxsize);
+    this.#voice.event(request, "task-succeeded", { result, runtime });
+    this.#voice.log(request, "info", `succeeded in ${runtime.toFixed(4)}s: ${result}`, { runtime });
   }
 
-  async #failedOrRetried(trace: Trace, error: unknown): Promise<void> {
-    const { request, running } = trace;
-    const retry = autoretry(request.definition, error, request.headers.retries, Math.random());
-    if (!retry) return this.#failed(trace, error);
-    const { self } = running as RunningTask & { self: { retry(options: object): Error } };
-    const next = self.retry(retry);
-    return next instanceof RequestedRetry ? this.#retried(trace, next) : this.#failed(trace, next);
-  }
-
-  async #failed(trace: Trace, error: unknown): Promise<void> {
+  async #failed(trace: Trace, error: unknown, expected = false): Promise<void> {
     const { request, running } = trace;
     const recorded = this.#results.record(error);
     if (request.storesErrors) {
@@ -205,32 +217,45 @@ export class Tracer {
     await this.#followUp.failed(await this.#followed(trace), error, recorded, request.storesErrors);
     if (request.definition.acksLate) {
       if (request.definition.acksOnFailure) request.acknowledge();
-      else request.reject(false);
+      else this.#voice.reject(request, false);
     }
-    this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
-    const expected = request.definition.options.throws?.some((type) => error instanceof type) ?? false;
-    if (expected) this.#log(request, "info", `raised expected: ${shown(recorded)}`);
-    else this.#log(request, "error", `raised unexpected: ${shown(recorded)}`, { traceback: recorded.traceback });
+    this.#voice.event(request, "task-failed", { exception: shownError(recorded), traceback: recorded.traceback });
+    if (expected) this.#voice.log(request, "info", `raised expected: ${shownError(recorded)}`);
+    else
+      this.#voice.log(request, "error", `raised unexpected: ${shownError(recorded)}`, {
+        traceback: recorded.traceback,
+      });
   }
 
-  async #retried(trace: Trace, retry: RequestedRetry): Promise<void> {
+  async #retried(trace: Trace, retry: AskedRetry): Promise<void> {
     const { request } = trace;
-    const call = retryCall(request, await this.#forwardBody(request), retry.options);
     try {
+      const call = retryCall(request, await this.#forwardBody(request), retry.options);
       await this.#context.sendTask(request.task, call.args, call.kwargs, call.options);
     } catch (error) {
-      return this.#failed(trace, error);
+      return this.#unsent(trace, error);
     }
     const recorded = retry.exc === null ? null : this.#results.record(retry.exc);
     if (request.storesErrors) {
       await this.#results.store(request, "RETRY", recorded?.stored ?? null, { traceback: recorded?.traceback ?? null });
     }
     if (request.definition.acksLate) request.acknowledge();
-    this.#event(request, "task-retried", {
-      exception: recorded ? shown(recorded) : "None",
+    this.#voice.event(request, "task-retried", {
+      exception: recorded ? shownError(recorded) : "None",
       traceback: recorded?.traceback ?? "",
     });
-    this.#log(request, "info", `retry: ${retry.message}`);
+    this.#voice.log(request, "info", `retry: ${retry.message}`);
+  }
+
+  /**
+   * What follows a task could not be sent. Where the broker is to blame, the message goes back to it, to run again when
+   * the broker is there: nothing is wrong with the task. One that was acknowledged fails, or nobody would hear of it.
+   */
+  async #unsent(trace: Trace, error: unknown): Promise<void> {
+    const { request } = trace;
+    if (!(error instanceof OperationalError) || !request.definition.acksLate) return this.#failed(trace, error);
+    this.#voice.reject(request, true);
+    this.#voice.log(request, "error", `goes back to its queue: what follows it could not be sent: ${error.message}`);
   }
 
   async #replaced(trace: Trace, signature: ReturnType<typeof readSignature>): Promise<void> {
@@ -238,28 +263,27 @@ export class Tracer {
     try {
       await replaceTask(this.#context, request, (await this.#followed(trace)).embed, signature);
     } catch (error) {
-      return this.#failed(trace, error);
+      return this.#unsent(trace, error);
     }
     if (request.definition.acksLate) request.acknowledge();
-    this.#log(request, "info", `replaced by ${signature.task}`);
+    this.#voice.log(request, "info", `replaced by ${signature.task}`);
   }
 
   async #rejected({ request, running }: Trace, reject: Reject): Promise<void> {
-    if (!reject.requeue && request.storesErrors) {
+    const { compatibility } = this.#context.settings;
+    if (!reject.requeue && request.storesErrors && writes(compatibility, "rejectStored")) {
       const recorded = this.#results.record(reject);
       const { args, kwargs } = running.request;
       await this.#results.store(request, "FAILURE", recorded.stored, { traceback: recorded.traceback, args, kwargs });
-      this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
+      this.#voice.event(request, "task-failed", { exception: shownError(recorded), traceback: recorded.traceback });
     }
-    const wasSettled = request.acknowledged;
-    request.reject(reject.requeue);
-    if (!wasSettled) this.#event(request, "task-rejected", { requeue: reject.requeue });
-    this.#log(request, "warn", `reject requeue=${reject.requeue ? "True" : "False"}: ${reject.reason ?? "None"}`);
+    this.#voice.reject(request, reject.requeue);
+    this.#voice.log(request, "warn", `reject requeue=${reject.requeue ? "True" : "False"}: ${reject.reason ?? "None"}`);
   }
 
   async #timedOut(trace: Trace, error: Error): Promise<void> {
     const { request, running } = trace;
-    this.#log(request, "error", `Hard time limit (${request.timeLimit}s) exceeded`);
+    this.#voice.log(request, "error", `Hard time limit (${request.timeLimit}s) exceeded`);
     const recorded = this.#results.record(error);
     if (request.storesErrors) {
       const { args, kwargs } = running.request;
@@ -268,9 +292,31 @@ export class Tracer {
     await this.#followUp.failed(await this.#followed(trace), error, recorded, request.storesErrors);
     if (request.definition.acksLate) {
       if (request.definition.acksOnTimeout) request.acknowledge();
-      else request.reject(true);
+      else this.#voice.reject(request, true);
     }
-    this.#event(request, "task-failed", { exception: shown(recorded), traceback: recorded.traceback });
+    this.#voice.event(request, "task-failed", { exception: shownError(recorded), traceback: recorded.traceback });
+  }
+
+  /**
+   * The child that ran the task is gone. Mirrors `celery/worker/request.py on_failure`: the task is retried, or with
+   * late acknowledgement its message goes back, if the task says so.
+   */
+  async #lost(trace: Trace, error: Error): Promise<void> {
+    const { request } = trace;
+    const { acksLate, rejectOnWorkerLost, retryOnWorkerLost, maxRetries, defaultRetryDelay } = request.definition;
+    const mayRetry = retryOnWorkerLost && (maxRetries === null || request.headers.retries < maxRetries);
+    if (mayRetry) {
+      const message = `Retry in ${defaultRetryDelay}s: ${error.message}`;
+      return this.#retried(trace, { options: { countdown: defaultRetryDelay }, exc: error, message });
+    }
+    if (acksLate && rejectOnWorkerLost && !retryOnWorkerLost) {
+      if (this.#budget.allows(request)) {
+        this.#voice.log(request, "error", `was lost, and goes back to its queue: ${error.message}`);
+        return this.#voice.reject(request, true);
+      }
+      this.#voice.log(request, "error", "was lost too often (taskRedeliveryLimit), and does not go back to its queue");
+    }
+    return this.#failed(trace, error);
   }
 
   /**
@@ -278,7 +324,7 @@ export class Tracer {
    * nobody will hear again, which its state tells. Mirrors `celery/worker/request.py cancel`.
    */
   async #cancelled({ request }: Trace): Promise<void> {
-    this.#event(request, "task-cancelled", {});
+    this.#voice.event(request, "task-cancelled", {});
     if (!request.acknowledged || !request.storesErrors) return;
     const { stored } = this.#results.record(new Retry(null, null, "cancelled by Celery"));
     await this.#results.store(request, "RETRY", stored);
@@ -290,7 +336,7 @@ export class Tracer {
     event: { terminated: boolean; signum: number | null; expired: boolean },
   ): Promise<void> {
     const { stored } = this.#results.record(new TaskRevokedError(reason));
-    this.#event(request, "task-revoked", event);
+    this.#voice.event(request, "task-revoked", event);
     if (request.storesErrors) await this.#results.store(request, "REVOKED", stored);
     await this.#revokedPart(request, stored);
     request.acknowledge();
@@ -302,7 +348,7 @@ export class Tracer {
     if (!request.headers.group) return;
     try {
       const [, , embed] = await this.#forwardBody(request);
-      await this.#followUp.partReturned({ ...identity(request), embed }, "REVOKED", stored);
+      await this.#followUp.partReturned({ ...identityOf(request), embed }, "REVOKED", stored);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
     }
@@ -333,48 +379,10 @@ export class Tracer {
   /** What follows the task, every value as it came. */
   async #followed({ request, running }: Trace): Promise<Followed> {
     const embed: Embed = isEmpty(running.embed) ? running.embed : (await this.#forwardBody(request))[2];
-    return { ...identity(request), request: running.request, embed };
+    return { ...identityOf(request), request: running.request, embed };
   }
 
   async #forwardBody(request: Request): Promise<TaskBody> {
     return request.body ?? this.#bodies.readForward(request.delivery.message);
   }
-
-  #event(request: Request, type: string, fields: Record<string, unknown>): void {
-    if (request.definition.sendEvents) this.#events.send(type, { uuid: request.id, ...fields });
-  }
-
-  #log(request: Request, level: "info" | "warn" | "error", text: string, fields: Record<string, unknown> = {}): void {
-    this.#context.log[level](
-      { id: request.id, task: request.task, ...fields },
-      `Task ${request.name}[${request.id}] ${text}`,
-    );
-  }
-}
-
-function identity(request: Request): Omit<Followed, "embed"> {
-  return {
-    id: request.id,
-    rootId: request.headers.root_id ?? request.id,
-    group: request.headers.group,
-    groupIndex: request.headers.group_index,
-    request: { id: request.id },
-  };
-}
-
-/** What is wrong with the message itself, and will be so however often it is tried. */
-const UNREADABLE = [ContentDisallowed, DecodeError, InvalidTaskError, SerializerNotInstalled];
-
-function isUnreadable(error: unknown): boolean {
-  return UNREADABLE.some((type) => error instanceof type);
-}
-
-function shown({ stored }: RecordedError): string {
-  return exceptionRepr(readException(stored));
-}
-
-/** A signal's number, as events tell it: `SIGTERM` and `TERM` are 15. Mirrors `celery/platforms.py Signals.signum`. */
-function signum(name: string): number {
-  const full = name.startsWith("SIG") ? name : `SIG${name}`;
-  return constants.signals[full as NodeJS.Signals] ?? constants.signals.SIGTERM;
 }

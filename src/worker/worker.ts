@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
 import { readSignature } from "../../protocol/canvas/signature.ts";
+import { delayedDelivery, hasQuorumQueue } from "../../protocol/transport/delayed-delivery.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
-import { createPool } from "../adapters.ts";
+import { createPool, type PoolName, poolName } from "../adapters.ts";
 import { ImproperlyConfigured, OperationalError, Terminated } from "../app/errors.ts";
 import { nodeFormat, nodename } from "../app/nodename.ts";
 import type { Settings } from "../app/settings.ts";
@@ -9,6 +10,7 @@ import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Pool } from "../pools/pool.ts";
+import { Autoscaler, keepaliveOf } from "./autoscaler.ts";
 import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
 import { Gossip } from "./gossip.ts";
@@ -21,14 +23,35 @@ import { Tracer } from "./tracer.ts";
 
 /** How a worker works. */
 export interface WorkerOptions {
-  /** How many tasks run at a time: `workerConcurrency`, or ten for each processor. */
+  /**
+   * How many tasks run at a time: `workerConcurrency`, or as many as there are processors, ten times that in the pool
+   * `async`.
+   */
   concurrency?: number;
+  /** The pool grows and shrinks between these two with the tasks in hand, in the place of `concurrency`. */
+  autoscale?: { max: number; min: number };
   /** Names of the queues to take from: those of `taskQueues`, or the default one. */
   queues?: readonly string[];
   /** Names of queues among them not to take from. */
   excludeQueues?: readonly string[];
-  /** `async`, the only one there is so far. */
+  /**
+   * Where tasks run: `async` or `solo` in this process, `threads`, or `processes`, whose tasks may block and can be
+   * killed. `workerPool` unless given.
+   */
   pool?: string;
+  /**
+   * The module that the children of `threads` and `processes` import: it exports this application, and starts nothing
+   * by itself. A path or a `file:` URL, with the export behind a colon where there are several.
+   */
+  module?: string | URL;
+  /** More modules for those children to import. */
+  include?: readonly string[];
+  /** What the command line says that those children have to know. */
+  childOptions?: Readonly<Record<string, unknown>>;
+  /** How many tasks a child runs before it is replaced: `workerMaxTasksPerChild`. */
+  maxTasksPerChild?: number;
+  /** KiB of memory after which a child is replaced: `workerMaxMemoryPerChild`. */
+  maxMemoryPerChild?: number;
   /** The node's name, as `-n` takes it: `%h`, `%n` and `%d` are filled in, a missing host is added. */
   hostname?: string;
   /** True to send events about tasks: `workerSendTaskEvents`. */
@@ -57,6 +80,9 @@ const LONGEST_PAUSE = 32;
 /** How long a stopping worker waits for the broker to take its last words, in milliseconds. */
 const CLOSE_MS = 5000;
 
+/** Set in the global object of a pool's child, whose application may come with another copy of this package. */
+const POOL_CHILD = Symbol.for("celeriac.poolChild");
+
 /** A worker: takes tasks from queues and runs them, until it is stopped. */
 export class Worker {
   /** The node's name. */
@@ -65,7 +91,6 @@ export class Worker {
   readonly #context: WorkerContext;
   readonly #options: WorkerOptions;
   readonly #pool: Pool;
-  readonly #poolName: string;
   readonly #queues: Queue[];
   readonly #stop = new AbortController();
   #started: Promise<void> | undefined;
@@ -74,6 +99,7 @@ export class Worker {
   #consumer: TaskConsumer | undefined;
   #pidbox: Pidbox | undefined;
   #heartbeat: Heartbeat | undefined;
+  #autoscaler: Autoscaler | undefined;
   #events: EventDispatcher | undefined;
   #stateDb: StateDb | undefined;
   #gossip: Gossip | undefined;
@@ -88,18 +114,34 @@ export class Worker {
   /** @throws ImproperlyConfigured, QueueNotFound */
   constructor(context: WorkerContext, options: WorkerOptions) {
     const { settings } = context;
-    const concurrency = options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * 10;
+    this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
+    const pool = this.#poolName(context, options);
+    const concurrency =
+      options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * (pool === "async" ? 10 : 1);
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new ImproperlyConfigured(`concurrency cannot be ${concurrency}: it is a whole number from 1 up`);
     }
     this.hostname = nodename(options.hostname);
-    this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
     this.#options = options;
-    this.#poolName = options.pool ?? settings.workerPool;
-    this.#pool = createPool(this.#poolName, concurrency);
+    const { autoscale } = options;
+    if (autoscale && !(autoscale.max >= 1 && autoscale.min >= 0 && autoscale.min <= autoscale.max)) {
+      throw new ImproperlyConfigured(`autoscale cannot be ${autoscale.max},${autoscale.min}: it is MAX,MIN`);
+    }
+    this.#pool = createPool(pool, {
+      limit: autoscale ? autoscale.min : concurrency,
+      data: childData(context, options, this.hostname),
+      maxTasksPerChild: options.maxTasksPerChild ?? settings.workerMaxTasksPerChild,
+      maxMemoryPerChild: options.maxMemoryPerChild ?? settings.workerMaxMemoryPerChild,
+      log: context.log,
+    });
     const names = options.queues?.length ? options.queues : context.queues.consumeFrom;
     const wanted = names.filter((name) => !options.excludeQueues?.includes(name));
     this.#queues = wanted.map((name) => context.queues.get(name));
+  }
+
+  /** Where tasks run: `async`, `solo`, `threads` or `processes`. */
+  get pool(): string {
+    return this.#pool.name;
   }
 
   /** How many tasks run at a time. */
@@ -158,11 +200,28 @@ export class Worker {
     this.#stop.abort();
     this.#context.log.warn({}, "worker: Cold shutdown");
     for (const request of this.state.active) request.end?.("cancelled", new Terminated("SIGQUIT"));
+    await this.#consumer?.cancel();
+    // What becomes of the tasks has to be stored; one that began just now has no end yet.
+    await Promise.race([this.#pool.idle(), pause(CLOSE_MS)]);
     await this.#close();
   }
 
   async #start(): Promise<void> {
+    try {
+      await this.#startAll();
+    } catch (error) {
+      await this.#pool.terminate();
+      throw error;
+    }
+  }
+
+  async #startAll(): Promise<void> {
     const { settings, log } = this.#context;
+    if (isPoolChild()) {
+      throw new ImproperlyConfigured(
+        "a worker was started by the module that the children of a pool import: start it from a module of its own",
+      );
+    }
     // Made now, so that a URL that cannot be used ends the start, and not the first task.
     await this.#context.backend();
     const broker = await this.#context.createReadBroker();
@@ -172,13 +231,16 @@ export class Worker {
     await this.#connect(broker);
     await this.#mingle(broker);
     if (this.#options.purge) await this.#purge(broker);
+    await this.#pool.start();
     const events = this.#context.dispatcher(this.hostname, ["task"], this.sendsEvents ? undefined : ["worker"]);
     this.#events = events;
     const tracer = new Tracer({ context: this.#context, state: this.state, events });
+    this.#autoscaler = this.#makeAutoscaler();
     const consumer = new TaskConsumer({
       context: this.#context,
       broker,
       pool: this.#pool,
+      autoscaler: this.#autoscaler,
       state: this.state,
       tracer,
       events,
@@ -189,12 +251,22 @@ export class Worker {
     await this.#startGossip(broker, events);
     if (settings.workerEnableRemoteControl) await this.#startPidbox(broker, consumer, events);
     await consumer.start(this.#queues);
+    await this.#declareDelayedDelivery(broker);
+    this.#autoscaler?.start();
     this.#startedAt = Date.now() / 1000;
     if (!this.#options.withoutHeartbeat) {
       this.#heartbeat = new Heartbeat(events, this.state, this.#options.heartbeatInterval);
       this.#heartbeat.start();
     }
     log.info({ node: this.hostname, queues: this.queues, concurrency: this.concurrency }, `${this.hostname} ready.`);
+  }
+
+  #makeAutoscaler(): Autoscaler | undefined {
+    const { autoscale: range } = this.#options;
+    if (!range) return undefined;
+    const onRange = (): void => this.#consumer?.updatePrefetch();
+    const keepalive = keepaliveOf(process.env);
+    return new Autoscaler({ range, pool: this.#pool, state: this.state, log: this.#context.log, onRange, keepalive });
   }
 
   /** Tries again and again, with growing pauses, as often as the settings allow. */
@@ -225,6 +297,18 @@ export class Worker {
     });
   }
 
+  /** One quorum queue has RabbitMQ keep every task until its time. */
+  async #declareDelayedDelivery(broker: Broker): Promise<void> {
+    const { settings, queues, log } = this.#context;
+    const all = queues.all();
+    if (!broker.declareDelayedDelivery || !hasQuorumQueue(all)) return;
+    try {
+      await broker.declareDelayedDelivery(delayedDelivery(settings.brokerNativeDelayedDeliveryQueueType), all);
+    } catch (error) {
+      log.warn({ err: error }, `Native delayed delivery is not available: ${(error as Error).message}`);
+    }
+  }
+
   async #startPidbox(broker: Broker, consumer: TaskConsumer, events: EventDispatcher): Promise<void> {
     const { settings, mailbox, content, panel, name } = this.#context;
     this.#pidbox = new Pidbox({
@@ -234,9 +318,8 @@ export class Worker {
         broker,
         consumer,
         pool: this.#pool,
-        poolName: this.#poolName,
         events,
-        autoscaler: undefined,
+        autoscaler: this.#autoscaler,
         gossip: this.#gossip,
         uptime: () => this.uptime,
         heartbeat: () => heartbeat(events, this.state, this.#options.heartbeatInterval),
@@ -312,12 +395,28 @@ export class Worker {
       log.info({ running }, `worker: Warm shutdown${running > 0 ? `, waiting for ${running} task(s)` : ""}`);
     }
     await this.#consumer?.cancel();
-    await this.#pool.idle();
+    await this.#pool[Symbol.asyncDispose]();
     await this.#close();
+  }
+
+  /** Children need a module to import; without one, Celery's default falls back to what needs none. */
+  #poolName({ settings, log }: WorkerContext, options: WorkerOptions): PoolName {
+    const asked = options.pool ?? settings.workerPool;
+    const name = poolName(asked);
+    if (options.module !== undefined || name === "async" || name === "solo") return name;
+    if (asked === "prefork") {
+      log.warn({}, "pool prefork needs the option module to have child processes: tasks run in the pool async");
+      return "async";
+    }
+    throw new ImproperlyConfigured(
+      `pool ${asked} needs the option module: the path or URL of a module which exports the application ${this.#context.name}, for its children to import`,
+    );
   }
 
   async #close(): Promise<void> {
     this.#heartbeat?.stop();
+    this.#autoscaler?.stop();
+    await this.#pool.terminate();
     await this.#events?.flush();
     await this.#pidbox?.close().catch(() => undefined);
     await this.#gossip?.close().catch(() => undefined);
@@ -330,6 +429,22 @@ export class Worker {
     await this.#stateDb?.close();
     this.#startedAt = 0;
   }
+}
+
+/** What a child of the pool is told at its start; `src/cli/pool-child.ts` reads it. */
+function childData(context: WorkerContext, options: WorkerOptions, hostname: string): unknown {
+  const { module, include = [], childOptions = {} } = options;
+  const given = module instanceof URL ? module.href : module;
+  return { module: given, app: context.name, include: [...include], hostname, ...childOptions };
+}
+
+/** Whether this process or thread is a pool's child. */
+function isPoolChild(): boolean {
+  return (globalThis as { [POOL_CHILD]?: true })[POOL_CHILD] === true;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
 function limitsOf({ timeLimit, softTimeLimit }: WorkerOptions): Partial<Settings> {

@@ -88,6 +88,20 @@ export function exerciseBroker(subject: BrokerUnderTest): void {
       expect(deliveries).toHaveLength(6);
     });
 
+    it("fills one place that is free, however long the others stay taken", async () => {
+      const broker = await open();
+      await broker.declare(tasks);
+      await publishMany(broker, tasks, 20);
+      const { deliveries, consumer } = await consume(broker, [tasks], { prefetch: 8 });
+      await eventually(() => atLeast(deliveries, 8));
+      deliveries[3]?.ack();
+      await eventually(() => atLeast(deliveries, 9));
+      // A task for later stays in hand, and gives its place to one that can run now.
+      consumer.setPrefetch(9);
+      await eventually(() => atLeast(deliveries, 10));
+      expect(consumer.unsettled).toBe(9);
+    });
+
     it("delivers more when the prefetch grows while it runs", async () => {
       const broker = await open();
       await broker.declare(tasks);

@@ -183,7 +183,7 @@ export function exerciseDatabase(subject: DatabaseUnderTest): void {
       id = randomUUID();
       await store(backend, "SUCCESS", "new");
       await backend.saveGroup({ id, parent: null, results: [] });
-      await backend.cleanup?.();
+      await backend.cleanup?.(new Date());
       expect(await backend.getTaskMeta(old)).toMatchObject({ status: "PENDING" });
       expect(await backend.getTaskMeta(id)).toMatchObject({ result: "new" });
       expect(await backend.restoreGroup(id)).toMatchObject({ id });

@@ -31,7 +31,12 @@ export class Project implements AsyncDisposable {
 
   /** Starts `celeriac`; it is killed with the project at the latest. */
   start(args: readonly string[], env: NodeJS.ProcessEnv = {}): RunningCommand {
-    const started = new RunningCommand([this.#main, ...args], this.folder, env);
+    return this.run([this.#main, ...args], env);
+  }
+
+  /** Starts Node with a program; it is killed with the project at the latest. */
+  run(args: readonly string[], env: NodeJS.ProcessEnv = {}): RunningCommand {
+    const started = new RunningCommand(args, this.folder, env);
     this.#started.push(started);
     return started;
   }

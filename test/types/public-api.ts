@@ -4,6 +4,8 @@
  */
 import {
   type AsyncResult,
+  type BackendFactory,
+  type BackendOptions,
   Celery,
   CeleryError,
   ChordError,
@@ -22,6 +24,7 @@ import {
   group,
   Ignore,
   type Inspect,
+  KeyValueBackend,
   type Logger,
   MaxRetriesExceededError,
   NotRegistered,
@@ -71,6 +74,30 @@ const settings: GivenSettings = {
   task_acks_late: true,
   brokerTransportOptions: { visibility_timeout: 60 },
 };
+
+class MapBackend extends KeyValueBackend {
+  readonly #values = new Map<string, Uint8Array>();
+
+  constructor(options: BackendOptions) {
+    super(options);
+    options.log.debug({ prefix: this.keys.task("") }, options.url);
+  }
+
+  protected async get(key: string): Promise<Uint8Array | undefined> {
+    return this.#values.get(key);
+  }
+
+  protected async set(key: string, value: Uint8Array, _expires: number): Promise<void> {
+    this.#values.set(key, value);
+  }
+
+  protected async delete(key: string): Promise<void> {
+    this.#values.delete(key);
+  }
+}
+
+const makeMap: BackendFactory = (options) => new MapBackend(options);
+export const ownBackend = new Celery("shop", { backend: "map://", overrideBackends: { map: makeMap } });
 
 export const app: Celery = new Celery("shop", settings);
 export const bare = new Celery("bare");
@@ -136,16 +163,17 @@ export const slow: Task<[seconds: number], string> = app.task(
 
 /** Every field of the request, with its type. */
 export function readRequest(request: Request): unknown[] {
-  const text: string[] = [request.id, request.rootId, request.correlationId, request.hostname];
-  const texts: (string | null)[] = [request.parentId, request.group, request.replyTo, request.origin];
+  const text: string[] = [request.id, request.rootId, request.correlationId, request.hostname, request.origin];
+  const texts: (string | null)[] = [request.parentId, request.group, request.replyTo];
   const counts: (number | null)[] = [request.retries, request.groupIndex, ...request.timelimit];
   const { exchange, routingKey, priority, redelivered } = request.deliveryInfo;
   const delivery: [string, string, number | null, boolean] = [exchange, routingKey, priority, redelivered];
   const eager: boolean = request.isEager;
-  const headers: Record<string, unknown> = request.headers ?? {};
+  const headers: Record<string, unknown> = request.headers;
+  const tenant: string = request.headers.tenant;
   const args: unknown[] = request.args;
   const kwargs: Record<string, unknown> = request.kwargs;
-  return [text, texts, counts, delivery, eager, headers, args, kwargs, request.eta, request.expires];
+  return [text, texts, counts, delivery, eager, headers, tenant, args, kwargs, request.eta, request.expires];
 }
 
 app.task("tasks.steer", (way: "ignore" | "reject" | "requeue") => {

@@ -36,10 +36,10 @@ export class ByteWriter {
     this.#bytes.set(value, at);
   }
 
-  /** Bytes with their length before them, by the shortest of three opcodes. */
+  /** Bytes with their length before them, by the shortest of three opcodes; of two where the first is the second. */
   sized(value: Uint8Array, short: number, long: number, longest: number): void {
     const { length } = value;
-    if (length < 0x100) {
+    if (length < 0x100 && short !== long) {
       this.byte(short);
       this.byte(length);
     } else if (length < 0x1_0000_0000) {

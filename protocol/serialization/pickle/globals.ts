@@ -6,6 +6,7 @@ import { TimeDelta } from "../../python/timedelta.ts";
 import { UUID } from "../../python/uuid.ts";
 import { readDate, readDateTime, readTime, Zone } from "./datetime-state.ts";
 import { KNOWN_EXCEPTIONS } from "./exceptions.ts";
+import { BACKEND_CLASSES, resultTuple } from "./results.ts";
 import { latin1Encode } from "./text.ts";
 
 /** A class or function that a pickle names. Nothing is looked up anywhere: it is one of the closed list, or an error. */
@@ -48,6 +49,11 @@ const OLD_MODULES: Readonly<Record<string, string>> = {
   copy_reg: "copyreg",
 };
 
+/** What cannot be called by itself, but is handed to something that can, which takes no notice of it. */
+const classes = (names: readonly string[]): [string, Call][] => names.map((name) => [name, () => refuse(name)]);
+
+const UNPICKLE_BACKEND = "celery.backends.base.unpickle_backend";
+
 const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
   ["builtins.set", ([items]) => new Set(list(items))],
   ["builtins.frozenset", ([items]) => new FrozenSet(list(items))],
@@ -76,6 +82,15 @@ const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
     "celery.utils.serialization.UnpickleableExceptionWrapper",
     ([module, name, args]) => new ExceptionValue(text(module), text(name), list(args)),
   ],
+  ...["AsyncResult", "GroupResult", "EagerResult"].map((type): [string, Call] => [
+    `celery.result.${type}`,
+    (args) => resultTuple(type, args),
+  ]),
+  // `app.AsyncResult` and the like: what Celery itself makes its results of.
+  ["celery.app.base._unpickle_appattr", ([type, args]) => resultTuple(text(type), list(args))],
+  // The backend that a result came from, which nobody asks for. As a value of its own it is refused by its name.
+  [UNPICKLE_BACKEND, () => new Global(UNPICKLE_BACKEND, () => refuse(UNPICKLE_BACKEND))],
+  ...classes(BACKEND_CLASSES),
 ]);
 
 /**

@@ -11,10 +11,11 @@ import { ByteWriter } from "./byte-writer.ts";
 import { dateState, dateTimeState, timeState } from "./datetime-state.ts";
 import { encodeLong } from "./integers.ts";
 import { OP } from "./opcodes.ts";
-import { surrogatePassEncode } from "./text.ts";
+import { PythonCall } from "./python-call.ts";
+import { latin1Decode, surrogatePassEncode } from "./text.ts";
 
-/** `kombu.serialization.pickle_protocol`. */
-const PROTOCOL = 4;
+/** `kombu.serialization.pickle_protocol`: 2 up to kombu 5.0. */
+export type WrittenProtocol = 2 | 4;
 
 /** Deeper values, and those that hold themselves, are refused; Python's own limit is about as far. */
 const MAX_DEPTH = 500;
@@ -25,12 +26,17 @@ const INT32 = 0x8000_0000;
 /** Writes one value so that Python's `pickle.loads` reads it. A part that is shared is written wherever it is. */
 export class PickleWriter {
   readonly #out = new ByteWriter();
+  readonly #protocol: WrittenProtocol;
   #depth = 0;
+
+  constructor(protocol: WrittenProtocol = 4) {
+    this.#protocol = protocol;
+  }
 
   /** @throws EncodeError for a value with no form in Python, a cycle, or nesting beyond 500 levels */
   write(value: unknown): Uint8Array {
     this.#out.steps("PROTO");
-    this.#out.byte(PROTOCOL);
+    this.#out.byte(this.#protocol);
     this.#value(value);
     this.#out.steps("STOP");
     return this.#out.finish();
@@ -71,6 +77,10 @@ export class PickleWriter {
 
   #set(set: ReadonlySet<unknown>): void {
     const isFrozen = set instanceof FrozenSet;
+    if (this.#protocol === 2) {
+      this.#call("builtins", isFrozen ? "frozenset" : "set", [[...set]]);
+      return;
+    }
     if (!isFrozen) this.#out.steps("EMPTY_SET");
     this.#out.steps("MARK");
     for (const item of set) this.#value(item);
@@ -98,7 +108,7 @@ export class PickleWriter {
 
   /** @returns false for what is none of the value types */
   #scalar(value: object): boolean {
-    if (value instanceof Uint8Array) this.#out.sized(value, OP.SHORT_BINBYTES, OP.BINBYTES, OP.BINBYTES8);
+    if (value instanceof Uint8Array) this.#bytes(value);
     else if (value instanceof Float) this.#float(value.value);
     else if (value instanceof Date) this.#dateTime(value);
     else if (value instanceof PlainDate) this.#call("datetime", "date", [dateState(value.text)]);
@@ -107,8 +117,15 @@ export class PickleWriter {
     else if (value instanceof Decimal) this.#call("decimal", "Decimal", [value.text]);
     else if (value instanceof UUID) this.#call("uuid", "UUID", [value.hex]);
     else if (value instanceof ExceptionValue) this.#exception(value);
+    else if (value instanceof PythonCall) this.#call(value.module, value.name, value.args);
     else return false;
     return true;
+  }
+
+  /** Protocol 2 knows no bytes: they are the text of the same code points, and a call that encodes it. */
+  #bytes(value: Uint8Array): void {
+    if (this.#protocol === 2) this.#call("_codecs", "encode", [latin1Decode(value), "latin1"]);
+    else this.#out.sized(value, OP.SHORT_BINBYTES, OP.BINBYTES, OP.BINBYTES8);
   }
 
   #dateTime(date: Date): void {
@@ -146,13 +163,19 @@ export class PickleWriter {
   }
 
   #global(module: string, name: string): void {
+    if (this.#protocol === 2) {
+      this.#out.steps("GLOBAL");
+      this.#out.bytes(surrogatePassEncode(`${module === "builtins" ? "__builtin__" : module}\n${name}\n`));
+      return;
+    }
     this.#text(module);
     this.#text(name);
     this.#out.steps("STACK_GLOBAL");
   }
 
   #text(text: string): void {
-    this.#out.sized(surrogatePassEncode(text), OP.SHORT_BINUNICODE, OP.BINUNICODE, OP.BINUNICODE8);
+    const short = this.#protocol === 2 ? OP.BINUNICODE : OP.SHORT_BINUNICODE;
+    this.#out.sized(surrogatePassEncode(text), short, OP.BINUNICODE, OP.BINUNICODE8);
   }
 
   #number(value: number): void {

@@ -7,9 +7,9 @@ import { pickledValues, type StoredValues, serializedValues } from "../../../pro
 import { OperationalError } from "../../app/errors.ts";
 import { maskedUrl } from "../../masked-url.ts";
 import type { BackendOptions, ResultBackend } from "../backend.ts";
+import { ResultPoller } from "../result-poller.ts";
 import { persistently } from "./attempts.ts";
 import type { Database } from "./database.ts";
-import { ResultPoller } from "./result-poller.ts";
 import { ResultTable } from "./result-table.ts";
 import { preparedTables } from "./tables.ts";
 
@@ -41,7 +41,9 @@ export class DatabaseBackend implements ResultBackend {
     this.url = maskedUrl(options.url);
     this.#options = options;
     this.#database = database;
-    this.#values = options.database.pickled ? pickledValues(options.codec) : serializedValues(options.codec);
+    const { codec, database: settings } = options;
+    const stored = settings.pickled ? pickledValues : serializedValues;
+    this.#values = stored(codec, codec.decodePickle);
     this.#poller = new ResultPoller({
       rows: (taskIds) => this.#rows(taskIds),
       taskId: (row) => row.task_id,
@@ -86,10 +88,10 @@ export class DatabaseBackend implements ResultBackend {
   }
 
   /** Drops rows of what ended longer than `expires` ago; those of tasks that never ended stay, as in Celery. */
-  async cleanup(): Promise<void> {
+  async cleanup(now: Date): Promise<void> {
     const { expires } = this.#options;
     if (!expires) return;
-    const oldest = isoFormat(new Date(Date.now() - expires * 1000));
+    const oldest = isoFormat(new Date(now.getTime() - expires * 1000));
     await this.#withTables(({ task }) => task.deleteBefore(oldest));
     await this.#withTables(({ group }) => group.deleteBefore(oldest));
   }

@@ -18,12 +18,14 @@ export interface ChordContext {
   groupExpires: number;
   /** `result_chord_ordered`: parts in the order of the header, else as they come. */
   ordered: boolean;
+  /** Whether parts count once and one worker claims the body, as from Celery 5.7 on. */
+  claims: boolean;
   whenReady(): Promise<ScriptedRedis>;
   saveGroup(group: ResultNode): Promise<void>;
   restoreGroup(groupId: string): Promise<ResultNode | null>;
 }
 
-/** Chords on Redis as Celery 5.7 keeps them. Mirrors `celery/backends/redis.py on_chord_part_return`. */
+/** Chords on Redis as Celery 5.7 keeps them, or as those before do. Mirrors `celery/backends/redis.py on_chord_part_return`. */
 export class RedisChords implements ChordStore {
   readonly #context: ChordContext;
 
@@ -33,11 +35,24 @@ export class RedisChords implements ChordStore {
 
   async setSize(groupId: string, size: number): Promise<void> {
     const redis = await this.#context.whenReady();
-    const { keys, expires } = this.#context;
+    const { keys, expires, claims } = this.#context;
+    if (!claims) {
+      await this.#setSizeAndTell(redis, keys.group(groupId, ".s"), size);
+      return;
+    }
     // A frozen chord that is applied again has the same id, and is a new run.
     await redis.del(keys.group(groupId, ".c"));
     if (expires > 0) await redis.set(keys.group(groupId, ".s"), size, "EX", expires);
     else await redis.set(keys.group(groupId, ".s"), size);
+  }
+
+  /** Celery before 5.7 stores the size as it stores a result. */
+  async #setSizeAndTell(redis: ScriptedRedis, key: string, size: number): Promise<void> {
+    const { expires } = this.#context;
+    const pipeline = redis.multi();
+    if (expires > 0) pipeline.setex(key, expires, size);
+    else pipeline.set(key, size);
+    for (const [error] of (await pipeline.publish(key, String(size)).exec()) ?? []) if (error) throw error;
   }
 
   async saveHeader(header: ResultNode): Promise<void> {
@@ -50,8 +65,8 @@ export class RedisChords implements ChordStore {
   }
 
   async partReturned(part: ChordPart): Promise<ReadyChord | null> {
-    const { keys, codec, ordered, expires, groupExpires } = this.#context;
-    const { groupId, taskId, groupIndex, state, result } = part;
+    const { keys, codec, ordered, claims, expires, groupExpires } = this.#context;
+    const { groupId, taskId, groupIndex, state, result, size } = part;
     const record = asBuffer(await codec.pack([1, taskId, state, result]));
     const redis = await this.#context.whenReady();
     const token = randomUUID().replaceAll("-", "");
@@ -65,6 +80,8 @@ export class RedisChords implements ChordStore {
       groupExpires,
       CLAIM_SECONDS,
       token,
+      size ?? "",
+      claims ? 1 : 0,
     );
     if (count < 0 || claimed !== 1) return null;
     return this.#ready(groupId, token);
@@ -75,6 +92,7 @@ export class RedisChords implements ChordStore {
     const header = await this.#context.restoreGroup(groupId);
     const parts = header ? null : await this.#parts(groupId);
     const key = (suffix: string): string => keys.group(groupId, suffix);
+    if (!this.#context.claims) return { header, parts, ...this.#unclaimed([".j", ".t", ".s"].map(key)) };
     return {
       header,
       parts,
@@ -91,6 +109,14 @@ export class RedisChords implements ChordStore {
         await redis.del(key(".s"));
       },
     };
+  }
+
+  /** Whoever counted the last part sends the body, and nobody takes it over. */
+  #unclaimed(keys: readonly string[]): Pick<ReadyChord, "extendClaim" | "done" | "failed"> {
+    const drop = async (): Promise<void> => {
+      await (await this.#context.whenReady()).del(...keys);
+    };
+    return { extendClaim: async () => true, done: drop, failed: drop };
   }
 
   async #parts(groupId: string): Promise<{ taskId: string; state: string; result: unknown }[]> {

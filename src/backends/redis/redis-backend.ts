@@ -53,6 +53,7 @@ export class RedisBackend implements ResultBackend {
       codec: options.codec,
       expires: chordExpires,
       groupExpires: chordExpires && options.expires ? Math.max(chordExpires, options.expires) : 0,
+      claims: options.chordClaims ?? true,
       ordered: transportOptions.result_chord_ordered !== false,
       whenReady: () => this.#whenReady(),
       saveGroup: (group) => this.saveGroup(group),

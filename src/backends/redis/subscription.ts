@@ -36,6 +36,7 @@ export class ResultSubscription {
   #joinScheduled = false;
   #leaveTimer: NodeJS.Timeout | undefined;
   #used = false;
+  #wasReady = false;
 
   constructor(context: SubscriptionContext, options: RedisClientOptions) {
     this.#context = context;
@@ -80,14 +81,43 @@ export class ResultSubscription {
   async #subscribe(taskIds: string[]): Promise<void> {
     this.#used = true;
     this.#joining.clear();
+    for (const taskId of taskIds) this.#joined.add(taskId);
+    if (this.#client.ready) return this.#follow(this.#client.redis, taskIds);
     try {
-      const redis = this.#client.ready ? this.#client.redis : await this.#client.whenReady(this.#timeoutMs);
-      for (const taskId of taskIds) this.#joined.add(taskId);
-      await redis.subscribe(...taskIds.map(this.#context.key));
-      await this.#tellCurrent(taskIds);
+      // Once it is there, whatever was joined by then is followed.
+      await this.#client.whenReady(this.#timeoutMs);
     } catch (error) {
-      // While the connection is down its return takes care of them; when it never came up, nobody will.
-      if (!this.#client.ready) for (const taskId of taskIds) this.#waiters.fail(taskId, error as Error);
+      // A connection that was there comes back; one that never was is given up.
+      if (!this.#wasReady) this.#fail(taskIds, error as Error);
+    }
+  }
+
+  /**
+   * Subscribes, then tells what is there by now, however often it takes: what was stored before the subscription stood
+   * was published to nobody. When the connection breaks meanwhile, the next one begins anew.
+   */
+  async #follow(redis: Redis, taskIds: readonly string[]): Promise<void> {
+    const isCurrent = (): boolean => this.#client.ready && this.#client.redis === redis;
+    try {
+      await redis.subscribe(...taskIds.map(this.#context.key));
+    } catch (error) {
+      if (isRefusal(error)) this.#fail(taskIds, error as Error);
+      return;
+    }
+    for (let pause = 50; isCurrent(); pause = Math.min(1000, pause * 2)) {
+      try {
+        return await this.#tellCurrent(taskIds);
+      } catch (error) {
+        if (isRefusal((error as Error).cause)) return this.#fail(taskIds, error as Error);
+        await new Promise((resolve) => setTimeout(resolve, pause).unref());
+      }
+    }
+  }
+
+  #fail(taskIds: readonly string[], error: Error): void {
+    for (const taskId of taskIds) {
+      this.#joined.delete(taskId);
+      this.#waiters.fail(taskId, error);
     }
   }
 
@@ -100,7 +130,6 @@ export class ResultSubscription {
     this.#client.redis.unsubscribe(...taskIds.map(this.#context.key)).catch(() => undefined);
   }
 
-  /** What was stored before the subscription stood was published to nobody. */
   async #tellCurrent(taskIds: readonly string[]): Promise<void> {
     const waited = taskIds.filter((taskId) => this.#waiters.has(taskId));
     for (const [position, meta] of (await this.#context.readAll(waited)).entries()) {
@@ -111,13 +140,8 @@ export class ResultSubscription {
 
   #onReady(redis: Redis): void {
     redis.on("messageBuffer", (channel: Buffer, text: Buffer) => this.#onMessage(channel, text));
-    const taskIds = [...this.#joined];
-    if (taskIds.length === 0) return;
-    redis
-      .subscribe(...taskIds.map(this.#context.key))
-      .then(() => this.#tellCurrent(taskIds))
-      // The connection broke again: the next one starts over.
-      .catch(() => undefined);
+    this.#wasReady = true;
+    if (this.#joined.size > 0) void this.#follow(redis, [...this.#joined]);
   }
 
   #onMessage(channel: Buffer, stored: Buffer): void {
@@ -140,4 +164,10 @@ export class ResultSubscription {
       });
     this.#unpacking = turn;
   }
+}
+
+/** What the server says no to now and will say no to again, which a connection that broke is not. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name !== "ReplyError") return false;
+  return !/^(?:LOADING|MASTERDOWN|READONLY|TRYAGAIN|CLUSTERDOWN)/.test(error.message);
 }

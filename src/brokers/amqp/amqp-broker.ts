@@ -1,6 +1,7 @@
 import type { Channel, ChannelModel } from "amqplib";
 import type { Message } from "../../../protocol/message/message.ts";
 import { queueWithoutGlobalQos } from "../../../protocol/transport/amqp.ts";
+import type { DelayedDelivery } from "../../../protocol/transport/delayed-delivery.ts";
 import type { Exchange, Queue, Route } from "../../../protocol/transport/entities.ts";
 import { OperationalError } from "../../app/errors.ts";
 import type { Broker, BrokerOptions, ConsumeOptions, Consumer } from "../broker.ts";
@@ -8,6 +9,7 @@ import { withDeadline } from "../deadline.ts";
 import { AmqpConnection } from "./connection.ts";
 import { AmqpConsumer } from "./consumer.ts";
 import { Declarations } from "./declarations.ts";
+import { bindToChain, declareChain } from "./delayed-delivery.ts";
 import { AmqpPublisher } from "./publisher.ts";
 import { type AmqpAddress, amqpAddresses } from "./url.ts";
 
@@ -23,6 +25,8 @@ export class AmqpBroker implements Broker {
   readonly #consumers = new Set<AmqpConsumer>();
   /** Declared again after a reconnect, for whoever publishes to them. */
   readonly #queues = new Map<string, Queue>();
+  /** The same, once a task was sent for later or a worker serves those that are. */
+  #delayed: { chain: DelayedDelivery; queues: Set<Queue> } | undefined;
   #declaredAgain: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -63,6 +67,13 @@ export class AmqpBroker implements Broker {
     await this.#connection.whenOpen(this.#timeoutMs);
     const declared = this.#declarations.declareExchange(exchange);
     await this.#connection.within(declared, this.#timeoutMs, `declaring exchange ${exchange.name}`);
+  }
+
+  async declareDelayedDelivery(chain: DelayedDelivery, queues: readonly Queue[]): Promise<void> {
+    await this.#connection.whenOpen(this.#timeoutMs);
+    this.#delayed ??= { chain, queues: new Set() };
+    for (const queue of queues) this.#delayed.queues.add(queue);
+    await this.#connection.within(this.#declareDelayed(queues), this.#timeoutMs, "declaring delayed delivery");
   }
 
   publish(message: Message, route: Route, timeoutMs: number): Promise<void> {
@@ -146,18 +157,26 @@ export class AmqpBroker implements Broker {
   #onOpen(model: ChannelModel): void {
     this.#declarations.reset(model);
     this.#publisher.reset();
-    this.#declaredAgain = Promise.all([...this.#queues.values()].map((queue) => this.#declareAgain(model, queue)));
+    const queues = [...this.#queues.values()].map((queue) => () => this.#declarations.declareQueue(queue));
+    const delayed = (): Promise<void> => this.#declareDelayed([...(this.#delayed?.queues ?? [])]);
+    this.#declaredAgain = Promise.all([...queues, delayed].map((declare) => this.#declareAgain(model, declare)));
     for (const consumer of this.#consumers) consumer.resume();
     this.onStateChange?.(true);
   }
 
   /** A broker that took over may not have the queue, and drops what is published to it. */
-  async #declareAgain(model: ChannelModel, queue: Queue): Promise<void> {
+  async #declareAgain(model: ChannelModel, declare: () => Promise<void>): Promise<void> {
     try {
-      await this.#declarations.declareQueue(queue);
+      await declare();
     } catch (error) {
       if (this.#connection.model === model) this.#options.log.error({ err: error }, (error as Error).message);
     }
+  }
+
+  async #declareDelayed(queues: readonly Queue[]): Promise<void> {
+    if (!this.#delayed) return;
+    await declareChain(this.#declarations, this.#delayed.chain);
+    for (const queue of queues) await bindToChain(this.#declarations, queue);
   }
 
   #onLost(error: Error): void {

@@ -1,5 +1,12 @@
 import type { Channel, ChannelModel } from "amqplib";
-import { canDeclare, queueBindings, queueDeclaration, readInequivalence } from "../../../protocol/transport/amqp.ts";
+import {
+  canDeclare,
+  type Inequivalence,
+  queueBindings,
+  queueDeclaration,
+  readInequivalence,
+} from "../../../protocol/transport/amqp.ts";
+import type { ExchangeBinding } from "../../../protocol/transport/delayed-delivery.ts";
 import type { Exchange, Queue } from "../../../protocol/transport/entities.ts";
 import { isQuorumQueue } from "../../../protocol/transport/entities.ts";
 import { OperationalError } from "../../app/errors.ts";
@@ -51,6 +58,22 @@ export class Declarations {
   declareExchange(exchange: Exchange): Promise<void> {
     if (!canDeclare(exchange)) return Promise.resolve();
     return this.#once(`exchange ${exchange.name}`, () => this.#declareExchange(exchange));
+  }
+
+  /** Feeds one exchange from another; both are there. */
+  bindExchange({ source, destination, routingKey }: ExchangeBinding): Promise<void> {
+    const what = `binding of exchange ${destination} to ${source} by ${routingKey}`;
+    return this.#once(what, async () => {
+      await this.run(what, (channel) => channel.bindExchange(destination, source, routingKey));
+    });
+  }
+
+  /** Binds a queue by one key more; it and the exchange are there. */
+  bindQueue(queue: string, exchange: string, routingKey: string): Promise<void> {
+    const what = `binding of queue ${queue} to ${exchange} by ${routingKey}`;
+    return this.#once(what, async () => {
+      await this.run(what, (channel) => channel.bindQueue(queue, exchange, routingKey));
+    });
   }
 
   /** A queue that is gone is declared again when it is needed next. */
@@ -109,15 +132,42 @@ export class Declarations {
     } else {
       const { arguments: given, ...flags } = queueDeclaration(queue);
       const options = { ...flags, arguments: tableValues(given) };
-      const difference = await this.#unlessDifferent(`queue ${queue.name}`, (channel) =>
-        channel.assertQueue(queue.name, options),
-      );
+      const declare = (channel: Channel): Promise<unknown> => channel.assertQueue(queue.name, options);
+      const difference = await this.#unlessShared(queue, () => this.#unlessDifferent(`queue ${queue.name}`, declare));
       if (difference?.argument === "x-queue-type" && difference.theirs === "quorum") this.markQuorum(queue.name);
     }
     for (const { exchange, routingKey } of bindings) {
       const what = `binding queue ${queue.name} to ${exchange.name}`;
       await this.run(what, (channel) => channel.bindQueue(queue.name, exchange.name, routingKey));
     }
+  }
+
+  /**
+   * A queue that is exclusive for one Celery and not for another, as mailboxes are since 5.7, is refused as locked both
+   * ways. One that is nobody's own can be used as it is; that it is another connection's own stays an error.
+   */
+  async #unlessShared<T>(queue: Queue, declare: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await declare();
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 405 || !queue.exclusive) throw error;
+      try {
+        await this.run(`looking for queue ${queue.name}`, (channel) => channel.checkQueue(queue.name));
+      } catch {
+        throw error;
+      }
+      this.#warn(`queue ${queue.name}`, { argument: "exclusive", ours: "true", theirs: "false" });
+      return undefined;
+    }
+  }
+
+  #warn(what: string, { argument, ours, theirs }: Inequivalence): void {
+    if (this.#warned.has(what)) return;
+    this.#warned.add(what);
+    this.#log.warn(
+      { argument, ours, theirs },
+      `The ${what} exists with ${argument} ${theirs ?? "not set"}, where the settings say ${ours ?? "nothing"}; it is used as it is`,
+    );
   }
 
   /** What exists with other properties is used as it is, and said once. */
@@ -132,14 +182,7 @@ export class Declarations {
       if ((error as { code?: unknown }).code !== 406) throw error;
       const difference = readInequivalence((error as Error).message);
       if (!difference) throw error;
-      if (!this.#warned.has(what)) {
-        this.#warned.add(what);
-        const { argument, ours, theirs } = difference;
-        this.#log.warn(
-          { argument, ours, theirs },
-          `The ${what} exists with ${argument} ${theirs ?? "not set"}, where the settings say ${ours ?? "nothing"}; it is used as it is`,
-        );
-      }
+      this.#warn(what, difference);
       return difference;
     }
   }

@@ -1,6 +1,8 @@
 import type { ConsumeMessage, MessageProperties as DriverProperties, Options } from "amqplib";
-import { EncodeError } from "../../../protocol/errors.ts";
+import { DecodeError, EncodeError } from "../../../protocol/errors.ts";
 import type { Message, MessageProperties } from "../../../protocol/message/message.ts";
+import { MAX_DEPTH } from "../../../protocol/serialization/json-depth.ts";
+import { setOwn } from "../../../protocol/serialization/own-key.ts";
 import { tableValues } from "./table-values.ts";
 
 /** The names of AMQP's basic properties on the wire, and the driver's for them. */
@@ -47,6 +49,7 @@ export function encodeError(error: Error): EncodeError {
 export function readMessage({ content, properties }: ConsumeMessage): Message {
   const headers: unknown = properties.headers ?? {};
   if (headers instanceof Error) throw headers;
+  ownKeys(headers, 0);
   const read: Record<string, unknown> = {};
   for (const [name, driverName] of NAMES) {
     const value = properties[driverName];
@@ -59,6 +62,27 @@ export function readMessage({ content, properties }: ConsumeMessage): Message {
     headers: headers as Message["headers"],
     properties: read as MessageProperties,
   };
+}
+
+/**
+ * The driver sets keys by assignment, so that what came as `__proto__` is the prototype of its table: it is made a key.
+ * @throws DecodeError for tables nested too deeply for whoever walks them
+ */
+function ownKeys(value: unknown, depth: number): void {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return;
+  if (depth > MAX_DEPTH) throw new DecodeError("the headers are nested too deeply");
+  if (Array.isArray(value)) {
+    for (const item of value) ownKeys(item, depth + 1);
+    return;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype) {
+    Object.setPrototypeOf(value, Object.prototype);
+    setOwn(value, "__proto__", prototype);
+  }
+  for (const key of Object.keys(value)) {
+    ownKeys(Object.getOwnPropertyDescriptor(value, key)?.value, depth + 1);
+  }
 }
 
 function headerTable(headers: Message["headers"]): Record<string, unknown> {

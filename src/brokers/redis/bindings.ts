@@ -13,12 +13,15 @@ const SHORTEST_BINDING_MS = 3_600_000;
 export class RedisBindings {
   readonly #names: RedisNames;
   readonly #separator: string | undefined;
+  readonly #deadlines: boolean;
   readonly #exchanges = new Map<string, Exchange>();
   #refreshed = Date.now();
 
-  constructor(names: RedisNames, separator: string | undefined) {
+  /** @param deadlines false to write no more than kombu before 5.7 does */
+  constructor(names: RedisNames, separator: string | undefined, deadlines: boolean) {
     this.#names = names;
     this.#separator = separator;
+    this.#deadlines = deadlines;
   }
 
   declareExchange(exchange: Exchange): void {
@@ -35,7 +38,9 @@ export class RedisBindings {
     for (const { exchange, member } of this.#members(queue)) {
       const key = this.#names.bindings(exchange.name);
       this.declareExchange(exchange);
-      if (typeof expires === "number") {
+      if (!this.#deadlines) {
+        await redis.sadd(key, member);
+      } else if (typeof expires === "number") {
         const keepMs = Math.max(2 * expires, SHORTEST_BINDING_MS);
         await redis.celeriacBindExpiring(key, this.#names.bindingDeadlines, member, exchange.name, keepMs);
       } else {

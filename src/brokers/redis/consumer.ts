@@ -17,6 +17,9 @@ const TAKE_LIMIT = 100;
 const SAFETY_LOOK_MS = 1000;
 const BLIND_LOOK_MS = 50;
 
+/** How long a look may wait until it can bring more than a few, in milliseconds. */
+const GATHERING_MS = 3;
+
 /** The longest that a consumer which keeps finding others faster steps aside, in milliseconds. */
 const LONGEST_STEP_ASIDE_MS = 64;
 
@@ -45,6 +48,8 @@ export class RedisConsumer implements Consumer, Settlement {
   readonly #queues = new Map<string, Queue>();
   readonly #subscriptions = new Map<string, () => Promise<void>>();
   readonly #held = new Map<string, string>();
+  /** Tags of messages that {@link begin} counted. */
+  readonly #begun = new Set<string>();
   readonly #id = randomUUID();
   #prefetch: number;
   #cancelled = false;
@@ -59,6 +64,8 @@ export class RedisConsumer implements Consumer, Settlement {
   #wasWoken = false;
   /** Whether looking waits for room: for a message to be settled. */
   #isFull = false;
+  /** When a look was first put off because it would bring little. */
+  #hasRoomSince: number | undefined;
   #turn = 0;
   #taken = 0;
   #lostRaces = 0;
@@ -116,8 +123,14 @@ export class RedisConsumer implements Consumer, Settlement {
     this.#wake?.();
   }
 
+  async begin(tag: string): Promise<number> {
+    this.#begun.add(tag);
+    return this.#context.unacked.begin(await this.#context.whenReady(), tag);
+  }
+
   settle(tag: string, how: "ack" | "requeue"): void {
     if (!this.#held.delete(tag)) return;
+    if (this.#begun.delete(tag)) this.#forgetBegun(tag).catch(() => undefined);
     (how === "ack" ? this.#acked : this.#requeued).push(tag);
     if (!this.#settleScheduled) {
       this.#settleScheduled = true;
@@ -155,6 +168,10 @@ export class RedisConsumer implements Consumer, Settlement {
     }
   }
 
+  async #forgetBegun(tag: string): Promise<void> {
+    await this.#context.unacked.forgetBegun(await this.#context.whenReady(), tag);
+  }
+
   /** Sends what is to be forgotten and what is to be put back; what the connection loses is sent on the next one. */
   async #sendSettled(): Promise<void> {
     while (this.#acked.length > 0 || this.#requeued.length > 0) {
@@ -177,8 +194,9 @@ export class RedisConsumer implements Consumer, Settlement {
       const redis = await this.#context.whenReady();
       try {
         if (this.#unanswered !== undefined) await this.#restoreUnanswered(redis, this.#unanswered);
-        this.#isFull = !this.#canLook();
-        if (this.#isFull) await this.#sleep(SAFETY_LOOK_MS * 10);
+        const pause = this.#pauseBeforeLook();
+        this.#isFull = pause > 0;
+        if (this.#isFull) await this.#sleep(pause);
         else await this.#look(redis);
       } catch (error) {
         if (error instanceof OperationalError) return;
@@ -187,10 +205,22 @@ export class RedisConsumer implements Consumer, Settlement {
     }
   }
 
-  #canLook(): boolean {
+  /**
+   * How long to wait for more room, in milliseconds; 0 to look now. What is in hand may stay there for long (tasks that
+   * run, tasks for later), so that there is a time to wait until a look is worthwhile, and an end to it.
+   */
+  #pauseBeforeLook(): number {
     this.#wasWoken = this.#woken;
     this.#woken = false;
-    return this.#room() >= this.#worthwhile() && this.#listQueues().length > 0;
+    const room = this.#room();
+    if (room <= 0 || this.#listQueues().length === 0) {
+      this.#hasRoomSince = undefined;
+      return SAFETY_LOOK_MS * 10;
+    }
+    if (room >= this.#worthwhile()) return 0;
+    const now = performance.now();
+    this.#hasRoomSince ??= now;
+    return Math.max(0, this.#hasRoomSince + GATHERING_MS - now);
   }
 
   /** The connection broke, or the server refuses (it loads, or is out of memory): what was taken is in `unacked`. */
@@ -202,6 +232,7 @@ export class RedisConsumer implements Consumer, Settlement {
 
   /** Takes what there is; when that was nothing, waits until Redis says that something came. */
   async #look(redis: ScriptedRedis): Promise<void> {
+    this.#hasRoomSince = undefined;
     const wanted = Math.min(this.#room(), TAKE_LIMIT);
     const armed = this.#context.isTracking();
     const [taken, left] = await this.#take(redis, wanted, armed);

@@ -58,7 +58,11 @@ export class RedisBroker implements Broker {
       this.#wakeConsumers();
     };
     this.#publisher = new RedisPublisher(this.#client);
-    this.#bindings = new RedisBindings(this.#names, this.#transportOptions.names.separator);
+    this.#bindings = new RedisBindings(
+      this.#names,
+      this.#transportOptions.names.separator,
+      options.bindingDeadlines ?? true,
+    );
     const lookup = async (exchange: string, routingKey: string): Promise<ReadonlySet<string>> =>
       this.#bindings.lookup(await this.#whenReady(this.#timeoutMs), exchange, routingKey);
     this.#unacked = new Unacked(this.#names, lookup, options.log);

@@ -5,7 +5,8 @@ import type { Redis } from "ioredis";
  * that is killed at any instant has either not taken them or left them for others to restore.
  *
  * A message's tag is the `delivery_tag` of its own properties, as kombu has it. One that has none, or one that is
- * taken already (there are clients that give all messages the same), gets a tag of the caller's.
+ * taken already (there are clients that give all messages the same), gets a tag of the caller's. It is looked for with
+ * an anchored pattern: another would try each place in the text anew, and hold up the server for hours.
  *
  * KEYS: unacked hash, unacked index, lists in the order in which they are served.
  * ARGV: how many, now in seconds, the caller's tag prefix, then for each list its queue's name as JSON.
@@ -21,7 +22,7 @@ for i = 3, #KEYS do
     redis.call('LTRIM', KEYS[i], 0, -#texts - 1)
     left = left - #texts
     for j = #texts, 1, -1 do
-      tags[#tags + 1] = string.match(texts[j], '.*"delivery_tag":%s*"([^"\\\\]+)"') or ''
+      tags[#tags + 1] = string.match(texts[j], '^.*"delivery_tag":%s*"([^"\\\\]+)"') or ''
       taken[#taken + 1] = i - 2
       taken[#taken + 1] = tags[#tags]
       taken[#taken + 1] = texts[j]

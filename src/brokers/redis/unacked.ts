@@ -11,6 +11,9 @@ const RESTORE_LIMIT = 50;
 /** How long somebody else's sweep is given before its lock is taken for one that a dead worker left. Seconds. */
 const MUTEX_PATIENCE = 3;
 
+/** How long it is remembered how often a message was begun, in seconds. */
+const BEGUN_EXPIRES = 7 * 86_400;
+
 /** Finds the queues that a message of an exchange goes to. */
 export type Lookup = (exchange: string, routingKey: string) => Promise<Iterable<string>>;
 
@@ -37,6 +40,19 @@ export class Unacked {
       .hdel(this.#names.unacked, ...tags)
       .exec();
     for (const [error] of results ?? []) if (error) throw error;
+  }
+
+  /** Counts that work on a redelivered message begins. @returns how often it did before, since {@link forgetBegun} */
+  async begin(redis: ScriptedRedis, tag: string): Promise<number> {
+    const key = this.#names.begun(tag);
+    const results = await redis.multi().incr(key).expire(key, BEGUN_EXPIRES).exec();
+    const [error, count] = results?.[0] ?? [null, 1];
+    if (error) throw error;
+    return Number(count) - 1;
+  }
+
+  async forgetBegun(redis: ScriptedRedis, tag: string): Promise<void> {
+    await redis.del(this.#names.begun(tag));
   }
 
   /** Says that messages are still in good hands, so that nobody takes them for abandoned. */

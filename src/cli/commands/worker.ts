@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Worker } from "../../index.ts";
+import type { Logger, Worker } from "../../index.ts";
 import { maskedUrl } from "../../masked-url.ts";
 import { banner } from "../banner.ts";
 import { commandContext, type GlobalOptions, type LoggingOptions } from "../context.ts";
@@ -10,7 +10,7 @@ import { includeModule } from "../load-app.ts";
 import { LOG_LEVELS } from "../log.ts";
 import { takePidfile } from "../pidfile.ts";
 import { stopOnSignals } from "../signals.ts";
-import { address, count, countOrNone, names, seconds } from "../values.ts";
+import { address, count, countOrNone, names, range, seconds } from "../values.ts";
 
 interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
   hostname?: string;
@@ -33,7 +33,11 @@ interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
   health?: { host: string; port: number };
   maxTasksPerChild?: number;
   maxMemoryPerChild?: number;
+  autoscale?: { max: number; min: number };
 }
+
+/** Where tasks can run, under our names and under Celery's. */
+const POOLS = ["async", "solo", "threads", "processes", "prefork", "eventlet", "gevent"];
 
 /** `celeriac worker`. Mirrors `celery/bin/worker.py`. */
 export function addWorkerCommand(program: Command, done: (exitCode: number) => void): void {
@@ -67,14 +71,23 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
     .option("--pidfile <path>", "write the process id there, and remove it at the end")
     .option("--health <host:port>", "answer 200 on / while it consumes, 503 when not", address)
     .optionsGroup("Pool Options:")
-    .option("-c, --concurrency <number>", "how many tasks run at a time (default: 10 for each processor)", count)
-    .option("-P, --pool <name>", "where tasks run: async", poolName)
+    .option(
+      "-c, --concurrency <number>",
+      "how many tasks run at a time (default: one for each processor, 10 with -P async)",
+      count,
+    )
+    .option(
+      "-P, --pool <name>",
+      "where tasks run: async (default) or solo in this process; threads; processes, which can be killed",
+      poolName,
+    )
+    .option("--autoscale <max,min>", "let the pool grow and shrink between these two with the tasks in hand", range)
     .option("-E, --task-events", "send events that monitors such as Flower show")
     .option("--time-limit <seconds>", "hard time limit of tasks that have none of their own", seconds)
     .option("--soft-time-limit <seconds>", "soft time limit of tasks that have none of their own", seconds)
     .option("--prefetch-multiplier <number>", "how many tasks to hold for each slot; 0 for no limit", countOrNone)
-    .option("--max-tasks-per-child <number>", "without effect in the async pool, which has no children", count)
-    .option("--max-memory-per-child <kilobytes>", "without effect in the async pool, which has no children", count)
+    .option("--max-tasks-per-child <number>", "how many tasks a thread or process runs before it is replaced", count)
+    .option("--max-memory-per-child <KiB>", "memory after which a thread or process is replaced", count)
     .optionsGroup("Queue Options:")
     .option("-Q, --queues <names>", "take from these queues, with commas between them", names)
     .option("-X, --exclude-queues <names>", "take from all queues but these", names)
@@ -89,16 +102,10 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
 async function runWorker(
   options: WorkerCommandOptions & { discard?: boolean; withoutHeartbeat?: boolean },
 ): Promise<number> {
-  const { app, log, quiet } = await commandContext(options, { needsApp: true });
+  const { app, log, quiet, childOptions } = await commandContext(options, { needsApp: true });
   let removePidfile: (() => void) | undefined;
   try {
     for (const module of options.include ?? []) await includeModule(module);
-    for (const [option, value] of Object.entries({
-      "--max-tasks-per-child": options.maxTasksPerChild,
-      "--max-memory-per-child": options.maxMemoryPerChild,
-    })) {
-      if (value !== undefined) log.log.warn({}, `${option} has no effect: the async pool has no child processes`);
-    }
     const worker = app.worker({
       ...given("hostname", options.hostname),
       ...given("queues", options.queues),
@@ -113,6 +120,12 @@ async function runWorker(
       ...given("stateDb", options.statedb),
       withoutGossip: options.withoutGossip === true,
       withoutMingle: options.withoutMingle === true,
+      ...given("autoscale", options.autoscale),
+      ...given("maxTasksPerChild", options.maxTasksPerChild),
+      ...given("maxMemoryPerChild", options.maxMemoryPerChild),
+      ...given("module", options.app ?? process.env.CELERY_APP),
+      ...given("include", options.include),
+      childOptions,
       purge: options.purge === true || options.discard === true,
       withoutHeartbeat: options.withoutHeartbeat === true,
     });
@@ -124,7 +137,7 @@ async function runWorker(
     }
     if (options.pidfile !== undefined) removePidfile = takePidfile(options.pidfile);
     if (options.health) await startHealth(options.health, worker);
-    reportStrayErrors((error) => log.log.error({ err: error }, `Unhandled rejection: ${describe(error)}`));
+    reportStrayErrors(log.log);
     const stop = stopOnSignals(worker, log.say);
     try {
       await Promise.race([worker.start(), worker.stopped, stop.exitCode]);
@@ -154,10 +167,8 @@ function given<K extends string, V>(key: K, value: V | undefined): Partial<Recor
 }
 
 function poolName(text: string): string {
-  // Python's default, named by scripts that were written for it.
-  if (text === "prefork") return "async";
-  if (text !== "async") throw new InvalidArgumentError("The only pool so far is async.");
-  return text;
+  if (POOLS.includes(text)) return text;
+  throw new InvalidArgumentError(`It is one of ${POOLS.join(", ")}.`);
 }
 
 export function logLevel(): Option {
@@ -177,9 +188,19 @@ async function startHealth(where: { host: string; port: number }, worker: Worker
   }
 }
 
-/** A promise that a task forgot must not end the tasks beside it. */
-function reportStrayErrors(report: (error: unknown) => void): void {
-  process.on("unhandledRejection", report);
+/** A promise or a timer that a task forgot must not end the tasks beside it. */
+function reportStrayErrors(log: Logger): void {
+  const report =
+    (what: string) =>
+    (error: unknown): void => {
+      try {
+        log.error({ err: error }, `${what}: ${describe(error)}`);
+      } catch {
+        log.error({}, `${what}: what was thrown cannot be read`);
+      }
+    };
+  process.on("unhandledRejection", report("Unhandled rejection"));
+  process.on("uncaughtException", report("Uncaught exception"));
 }
 
 function describe(error: unknown): string {

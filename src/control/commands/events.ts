@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { revokedReply } from "../../../protocol/control/replies.ts";
 import { type Command, command, ok } from "../panel.ts";
 
 const none = z.object({});
@@ -66,12 +67,20 @@ export const EVENT_COMMANDS: readonly Command[] = [
       visible: false,
       params: z.object({ from_node: z.string(), revoked: z.unknown().optional() }),
     },
-    ({ hostname, state, clock, log }, { from_node, revoked }) => {
+    ({ hostname, settings, state, clock, log }, { from_node, revoked }) => {
       if (from_node === hostname) return null;
       log.info({}, `sync with ${from_node}`);
       state.mergeRevoked(revoked);
       state.revoked.purge();
-      return { revoked: state.revoked.ids(), clock: clock.forward() };
+      return {
+        revoked: revokedReply(state.revoked.revocations(monotonic()), settings.compatibility),
+        clock: clock.forward(),
+      };
     },
   ),
 ];
+
+/** Seconds by the clock that Python's `time.monotonic` reads as well. */
+function monotonic(): number {
+  return Number(process.hrtime.bigint()) / 1e9;
+}

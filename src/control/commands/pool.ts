@@ -36,11 +36,8 @@ export const POOL_COMMANDS: readonly Command[] = [
       help: "Restart execution pool.",
       params: z.object({}),
     },
-    ({ settings, pool, poolName }) => {
+    ({ settings, pool }) => {
       if (!settings.workerPoolRestarts) throw new RangeError("Pool restarts not enabled");
-      if (!("restart" in pool) || typeof pool.restart !== "function") {
-        return nok(`the ${poolName} pool cannot be restarted: it has no children`);
-      }
       pool.restart();
       return ok("reload started");
     },

@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 import { z } from "zod";
+import { flaggedAsRevoked } from "../../../protocol/control/replies.ts";
 import { repr } from "../../../protocol/python/repr.ts";
 import { Terminated } from "../../app/errors.ts";
 import type { Request } from "../../worker/request.ts";
@@ -71,12 +72,12 @@ export const REVOKE_COMMANDS: readonly Command[] = [
 
 /** @param signalled what those that run are ended with; null to let them run */
 async function revoke(context: PanelContext, ids: string[], signalled: string | number | null): Promise<unknown> {
-  const { state, log } = context;
+  const { state, log, settings } = context;
   state.revoke(ids);
   await context.markRevoked(ids.filter((id) => !state.active.has(state.requests.get(id) as Request)));
   if (signalled === null) {
     log.info({ ids: ids.slice(0, MAX_SHOWN) }, `Tasks flagged as revoked: ${ids.slice(0, MAX_SHOWN).join(", ")}`);
-    return ok(`tasks ${set(ids)} flagged as revoked`);
+    return ok(flaggedAsRevoked(ids, settings.compatibility));
   }
   const name = signalName(signalled);
   const known = ids.map((id) => state.requests.get(id)).filter((request) => request !== undefined);

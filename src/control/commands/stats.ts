@@ -20,13 +20,13 @@ export function stats(context: PanelContext): Record<string, unknown> {
 }
 
 /** Mirrors `celery/concurrency/prefork.py _get_info`, which monitors know best. */
-function poolInfo({ pool, poolName, settings, state }: PanelContext): Record<string, unknown> {
+function poolInfo({ pool, settings, state }: PanelContext): Record<string, unknown> {
   const { taskSoftTimeLimit, taskTimeLimit } = settings;
   return {
-    implementation: `celeriac:${poolName}`,
+    implementation: `celeriac:${pool.name}`,
     "max-concurrency": pool.limit,
-    processes: [process.pid],
-    "max-tasks-per-child": "N/A",
+    processes: [...pool.pids],
+    "max-tasks-per-child": settings.workerMaxTasksPerChild ?? "N/A",
     "put-guarded-by-semaphore": false,
     timeouts: [taskSoftTimeLimit ?? 0, taskTimeLimit ?? 0],
     writes: {

@@ -66,6 +66,14 @@ describe.concurrent("a wrong setting says what is wrong, in which module, and wh
   });
 });
 
+it("a call that does not fit the task is refused in Python's words", async () => {
+  const task = 'app.task("tasks.add", (x, y) => x + y);\n';
+  project.write("adding.mjs", `${application("{ broker: 'memory://' }")}${task}`);
+  const { code, said } = await refusal(["-A", "adding.mjs", "call", "tasks.add", "--args", "[1]"]);
+  expect(said).toBe("Error: add() missing 1 required positional argument: 'y'");
+  expect(code).toBe(1);
+});
+
 it("comes with its stack when CELERIAC_DEBUG asks for it", async () => {
   project.write("debugged.mjs", application("{ broker: 5 }"));
   const { output } = await project.celeriac(["-A", "debugged.mjs", "worker"], { CELERIAC_DEBUG: "1" });

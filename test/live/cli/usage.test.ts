@@ -63,7 +63,8 @@ describe.concurrent("a typing error", () => {
     const { code, output } = await project.celeriac(args);
     expect(output).toContain(wrong);
     expect(output).toContain(suggestion);
-    expect(output).toContain("Try 'celeriac --help' for help.");
+    const command = args[0] === "worker" ? "celeriac worker" : "celeriac";
+    expect(output).toContain(`Try '${command} --help' for help.`);
     expect(code).toBe(2);
   });
 });
@@ -76,7 +77,7 @@ describe.concurrent("a command line that cannot be understood ends with 2, and s
     [["worker", "-c", "many"], "argument 'many' is invalid. It is a whole number from 1 up."],
     [["worker", "-l", "LOUD"], "It is one of DEBUG, INFO, WARNING, ERROR, CRITICAL, FATAL."],
     [["worker", "--logformat", "xml"], "Allowed choices are pretty, json."],
-    [["worker", "-P", "prefrok"], "The only pool so far is async."],
+    [["worker", "-P", "prefrok"], "It is one of async, solo, threads, processes"],
     [["worker", "-Q", ","], "It is a list of names with commas between them."],
     [["worker", "--time-limit", "soon"], "It is a number of seconds."],
     [["worker", "--health", "localhost"], "It is HOST:PORT, such as 127.0.0.1:8080."],

@@ -30,6 +30,14 @@ app.task("tasks.stray", () => {
   void Promise.reject(new Error("forgotten"));
   return "returned";
 });
+app.task("tasks.late", () => {
+  setTimeout(() => { throw new Error("thrown in a timer"); }, 1);
+  return "returned";
+});
+app.task("tasks.strange", () => {
+  void Promise.reject(Object.create(null));
+  return "returned";
+});
 `;
 
 const within = { timeout: 10 };
@@ -123,6 +131,15 @@ describe("celeriac worker", () => {
       level: 50,
       err: { message: "forgotten", stack: expect.stringContaining("tasks.ts") },
     });
+    expect(await (await app.sendTask("tasks.add", [1, 1])).get(within)).toBe(2);
+  });
+
+  it("logs what a task's timer throws after its end, and goes on", async () => {
+    const worker = await start();
+    expect(await (await app.sendTask("tasks.late")).get(within)).toBe("returned");
+    await worker.said("Uncaught exception: thrown in a timer");
+    expect(await (await app.sendTask("tasks.strange")).get(within)).toBe("returned");
+    await worker.said("Unhandled rejection: what was thrown cannot be read");
     expect(await (await app.sendTask("tasks.add", [1, 1])).get(within)).toBe(2);
   });
 });

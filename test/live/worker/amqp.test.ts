@@ -326,7 +326,7 @@ describe("a worker survives a message", () => {
   it("with __proto__ in headers and arguments: keys like any other", async () => {
     const seen: unknown[] = [];
     app.task({ name: "tasks.proto", bind: true }, (self, value: object) => {
-      seen.push(Object.keys(value), Object.keys(self.request.headers ?? {}));
+      seen.push(Object.keys(value), Object.keys(self.request.headers));
     });
     const id = randomUUID();
     const hostile = JSON.parse('{"__proto__": {"polluted": 1}, "constructor": 2}') as object;

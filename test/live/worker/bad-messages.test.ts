@@ -172,6 +172,16 @@ it("runs a task whose message has a hundred megabytes", async () => {
   await expectHealthy();
 });
 
+it("takes megabytes without a delivery tag off the queue without holding up the server", async () => {
+  app.task("tasks.length", (text: string) => text.length);
+  const id = randomUUID();
+  const length = 3_000_000;
+  const changes = { headers: { task: "tasks.length" }, properties: { delivery_tag: null } };
+  await push("[".repeat(length), envelope(id, { ...changes, body: base64(`[["${"x".repeat(length)}"], {}, {}]`) }));
+  expect(await app.asyncResult(id).get({ timeout: 15 })).toBe(length);
+  await expectHealthy();
+});
+
 it("tells messages apart that all have the same delivery tag", async () => {
   app.task("tasks.wait", (..._: number[]) => new Promise((resolve) => setTimeout(resolve, 200)));
   const ids = Array.from({ length: 8 }, () => randomUUID());

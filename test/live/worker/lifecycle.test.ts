@@ -127,6 +127,19 @@ it("runs no more tasks at a time than its concurrency, and holds no more than th
   expect(most).toBe(3);
 });
 
+it("holds no more tasks for later than it may", async () => {
+  const { app, start } = testApp({ workerEtaTaskLimit: 10 });
+  app.task("tasks.later", () => undefined);
+  await Promise.all(Array.from({ length: 30 }, () => app.sendTask("tasks.later", [], { countdown: 3600 })));
+  const worker = await start({ concurrency: 2, prefetchMultiplier: 1 });
+  await eventually(() => worker.state.scheduled.size === 10);
+  await sleep(200);
+  expect(worker.state.scheduled.size).toBe(10);
+  expect(await redis.llen(app.settings.taskDefaultQueue)).toBe(20);
+  await redis.del(app.settings.taskDefaultQueue);
+  await app.close();
+});
+
 it("purges its queues first when told to", async () => {
   app.task("tasks.add", (x: number, y: number) => x + y);
   await app.sendTask("tasks.add", [1, 1]);

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Redis } from "ioredis";
+import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { z } from "zod";
 import {
   type Celery,
@@ -391,6 +392,18 @@ describe("results", () => {
     expect(await app.asyncResult(ignored.id).state()).toBe("PENDING");
     const kept = await add.applyAsync([1, 2], { ignoreResult: false });
     expect(await kept.get(within)).toBe(3);
+  });
+
+  it("are null for a task that returns nothing", async () => {
+    const nothing = app.task("tasks.nothing", () => {});
+    await test.start();
+    const result = await nothing.delay();
+    expect(await result.get(within)).toBeNull();
+    const redis = new Redis(inject("redisUrl"));
+    const stored = await redis.get(`celery-task-meta-${result.id}`);
+    redis.disconnect();
+    // Python looks the key up.
+    expect(JSON.parse(stored ?? "{}")).toHaveProperty("result", null);
   });
 
   it("show STARTED while the task runs, with trackStarted", async () => {

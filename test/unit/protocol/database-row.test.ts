@@ -1,16 +1,16 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { DecodeError } from "../../../protocol/errors.ts";
 import { repr } from "../../../protocol/python/repr.ts";
 import { metaOfRow, type TaskRow, taskRow } from "../../../protocol/result/database-row.ts";
 import { taskMeta } from "../../../protocol/result/meta.ts";
-import { loadPickle } from "../../../protocol/result/plain-pickle-reader.ts";
-import { dumpPickle, PythonCall } from "../../../protocol/result/plain-pickle-writer.ts";
+import { asTuple, type ResultNode } from "../../../protocol/result/result-tuple.ts";
 import { pickledValues, serializedValues } from "../../../protocol/result/stored-value.ts";
 import { base64Decode, utf8Decode, utf8Encode } from "../../../protocol/serialization/bytes.ts";
 import { json } from "../../../protocol/serialization/json.ts";
 import { loads } from "../../../protocol/serialization/json-reader.ts";
 import { msgpack } from "../../../protocol/serialization/msgpack.ts";
+import { pickle, pickleSerializer } from "../../../protocol/serialization/pickle.ts";
+import { named, vectors } from "../../support/vectors.ts";
 
 /** A row with its bytes as text, and its value as pickles of protocol 2 to 5. */
 interface RowVector {
@@ -19,8 +19,26 @@ interface RowVector {
   pickles: string[];
 }
 
-const FILE = join(import.meta.dirname, "../../../interop/vectors/database-rows.json");
-const cases: RowVector[] = JSON.parse(readFileSync(FILE, "utf8")).vectors;
+/** A value that Celery 5.6 stored, and Python's repr of what it is read as. */
+interface PickledRow {
+  repr: string;
+  bytes: string;
+}
+
+/** A value that is not read, and the class that the error names. */
+interface RefusedRow {
+  names: string;
+  bytes: string;
+}
+
+/** A group that Celery 5.6 saved, and its `as_tuple()`. */
+interface PickledGroup {
+  name: string;
+  tuple: unknown;
+  bytes: string;
+}
+
+const cases = vectors<RowVector>("database-rows");
 const BYTES = ["result", "children", "args", "kwargs", "stamps"];
 const values = serializedValues(json);
 
@@ -89,55 +107,71 @@ describe("a row of celery_taskmeta", () => {
   });
 });
 
-describe("a plain pickle", () => {
-  const plain = [
-    null,
-    true,
-    false,
-    0,
-    127,
-    128,
-    255,
-    256,
-    -1,
-    -128,
-    -129,
-    2 ** 53 - 1,
-    2n ** 64n,
-    -(2n ** 2100n),
-    0.5,
-    -0,
-  ];
+describe("a value in a row up to Celery 5.6", () => {
+  const stored = pickledValues(json);
+  const plain = [true, false, 0, 127, 128, 255, 256, -1, -128, -129, 2 ** 53 - 1, 2n ** 64n, -(2n ** 2100n), 0.5, -0];
   const more = ["", "grüße😀", [], [[]], {}, { a: { b: [1] } }, new Uint8Array([0, 255]), Number.NaN, Infinity];
 
   it.each([...plain, ...more].map((value) => [repr(value), value]))("comes back as it was: %s", (_, value) => {
-    expect(loadPickle(dumpPickle(value))).toEqual(value);
+    expect(stored.decode(stored.encode(value))).toEqual(value);
   });
 
-  it("leaves out what is undefined, and refuses what has no form", () => {
-    expect(loadPickle(dumpPickle({ a: undefined, b: 1 }))).toEqual({ b: 1 });
-    expect(() => dumpPickle(new Set())).toThrow(/cannot pickle 'Set' object/);
-    expect(() => dumpPickle(() => 1)).toThrow(/cannot pickle 'function' object/);
-    const circle: unknown[] = [];
-    circle.push(circle);
-    expect(() => dumpPickle(circle)).toThrow(/nested too deeply/);
+  it("is NULL for None, and lacks what is undefined", () => {
+    expect([stored.encode(null), stored.encode(undefined), stored.decode(null)]).toEqual([null, null, null]);
+    expect(stored.decode(stored.encode({ a: undefined, b: 1 }))).toEqual({ b: 1 });
   });
 
-  it("names the Python object that it cannot read, and runs nothing", () => {
-    const pickle = dumpPickle([new PythonCall("os", "system", ["true"])]);
-    expect(() => loadPickle(pickle)).toThrow(/os\.system/);
+  it.each(named<{ name: string; values: PickledRow[] }>("pickled-rows", "values").values)(
+    "is what Celery 5.6 stored: $repr",
+    ({ bytes, repr: python }) => {
+      const value = stored.decode(base64Decode(bytes));
+      expect(repr(value)).toBe(python);
+      expect(repr(stored.decode(stored.encode(value)))).toBe(python);
+    },
+  );
+
+  it.each(named<{ name: string; values: RefusedRow[] }>("pickled-rows", "refused").values)(
+    "is refused by its name where it is an object of $names",
+    ({ bytes, names }) => {
+      expect(() => stored.decode(base64Decode(bytes))).toThrow(DecodeError);
+      expect(() => stored.decode(base64Decode(bytes))).toThrow(names);
+    },
+  );
+
+  it("may be an exception of the application's own, where that is told", () => {
+    const { values: refused } = named<{ name: string; values: RefusedRow[] }>("pickled-rows", "refused");
+    const bytes = base64Decode(refused.find(({ names }) => names === "shop.OutOfStock")?.bytes ?? "");
+    const own = serializedValues(json, pickleSerializer({ exceptions: ["shop.OutOfStock"] }).decode);
+    expect(own.decode(bytes)).toMatchObject({ module: "shop", type: "OutOfStock", args: ["apple", 3] });
   });
 
   it("that is cut short is refused wherever it ends", () => {
-    const pickle = dumpPickle({ a: ["text", 1, 2.5, null, 2n ** 70n] });
-    for (let end = 0; end < pickle.length; end++) {
-      expect(() => loadPickle(pickle.subarray(0, end)), String(end)).toThrow(/pickle/);
+    const pickle = stored.encode({ a: ["text", 1, 2.5, null, 2n ** 70n] }) ?? new Uint8Array();
+    for (let end = 2; end < pickle.length; end++) {
+      expect(() => stored.decode(pickle.subarray(0, end)), String(end)).toThrow(DecodeError);
+    }
+  });
+});
+
+describe("a saved group up to Celery 5.6", () => {
+  const groups = named<{ name: string; values: PickledGroup[] }>("pickled-rows", "groups").values;
+
+  it.each(groups)("is what Celery 5.6 stored: $name", ({ bytes, tuple }) => {
+    for (const codec of [json, msgpack]) {
+      for (const stored of [serializedValues(codec), pickledValues(codec)]) {
+        const group = stored.decodeGroup(base64Decode(bytes));
+        expect(group && asTuple(group)).toEqual(tuple);
+        expect(stored.decodeGroup(stored.encodeGroup(group as ResultNode))).toEqual(group);
+      }
     }
   });
 
-  it("gives an object no other prototype", () => {
-    const read = loadPickle(dumpPickle(JSON.parse('{"__proto__": {"a": 1}}'))) as Record<string, unknown>;
-    expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
-    expect(Object.keys(read)).toEqual(["__proto__"]);
+  it("is read where results are pickles too, when these are accepted", () => {
+    const stored = serializedValues(pickle);
+    for (const { bytes, tuple } of groups) {
+      const group = stored.decodeGroup(base64Decode(bytes));
+      expect(group && asTuple(group)).toEqual(tuple);
+      expect(stored.decodeGroup(stored.encodeGroup(group as ResultNode))).toEqual(group);
+    }
   });
 });

@@ -1,6 +1,6 @@
-import type { TaskMeta } from "../../../protocol/result/meta.ts";
-import type { OperationalError } from "../../app/errors.ts";
-import { Waiters } from "../waiters.ts";
+import type { TaskMeta } from "../../protocol/result/meta.ts";
+import type { OperationalError } from "../app/errors.ts";
+import { Waiters } from "./waiters.ts";
 
 /** What the poller needs of the backend. */
 export interface PollerContext<Row> {
@@ -9,6 +9,10 @@ export interface PollerContext<Row> {
   taskId(row: Row): string;
   /** @throws DecodeError */
   read(row: Row): TaskMeta;
+  /** Milliseconds between two looks for one task in the end; 500 unless given. */
+  longestPauseMs?: number;
+  /** Called when the first waits for any task, and when nobody waits any more. */
+  onWaiting?(waiting: boolean): void;
 }
 
 /** When to look for a task again. */
@@ -22,7 +26,7 @@ const SHORTEST_MS = 20;
 const LONGEST_MS = 500;
 
 /**
- * Waits for any number of results with one statement at a time. A task is looked for at once, then after pauses that
+ * Waits for any number of results with one question at a time, where nobody says that a result came. A task is looked for at once, then after pauses that
  * grow to a quarter of the time that it has been waited for; looks that are due soon are made together.
  */
 export class ResultPoller<Row> {
@@ -31,19 +35,27 @@ export class ResultPoller<Row> {
   readonly #looks = new Map<string, Look>();
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
-  /** Whether the database ever answered: then a connection that breaks is worth waiting for. */
+  /** Whether the store ever answered: then a connection that breaks is worth waiting for. */
   #answered = false;
 
   constructor(context: PollerContext<Row>) {
     this.#context = context;
     this.#waiters = new Waiters(
       (taskId) => this.#begin(taskId),
-      (taskId) => this.#looks.delete(taskId),
+      (taskId) => this.#end(taskId),
     );
   }
 
   wait(taskId: string, signal: AbortSignal, onState?: (meta: TaskMeta) => void): Promise<TaskMeta> {
     return this.#waiters.wait(taskId, signal, onState);
+  }
+
+  /** Looks for a task at once, or for all, if anybody waits: something has changed. */
+  look(taskId?: string): void {
+    const now = performance.now();
+    const looks = taskId === undefined ? [...this.#looks.values()] : [this.#looks.get(taskId)];
+    for (const look of looks) if (look) look.at = now;
+    this.#schedule();
   }
 
   /** @param error what those who still wait are told */
@@ -56,6 +68,12 @@ export class ResultPoller<Row> {
     const now = performance.now();
     this.#looks.set(taskId, { since: now, at: now });
     this.#schedule();
+    if (this.#looks.size === 1) this.#context.onWaiting?.(true);
+  }
+
+  #end(taskId: string): void {
+    this.#looks.delete(taskId);
+    if (this.#looks.size === 0) this.#context.onWaiting?.(false);
   }
 
   #schedule(): void {
@@ -83,9 +101,10 @@ export class ResultPoller<Row> {
 
   #dueSoon(): string[] {
     const now = performance.now();
+    const longest = this.#context.longestPauseMs ?? LONGEST_MS;
     const due: string[] = [];
     for (const [taskId, look] of this.#looks) {
-      const pause = Math.min(Math.max((now - look.since) / 4, SHORTEST_MS), LONGEST_MS);
+      const pause = Math.min(Math.max((now - look.since) / 4, SHORTEST_MS), longest);
       if (look.at > now + pause / 2) continue;
       look.at = now + pause;
       due.push(taskId);

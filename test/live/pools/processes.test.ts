@@ -1,0 +1,3 @@
+import { exercisePool } from "../../exercise/pool.ts";
+
+exercisePool("processes", { children: true, signals: true });

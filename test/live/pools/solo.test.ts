@@ -1,0 +1,3 @@
+import { exercisePool } from "../../exercise/pool.ts";
+
+exercisePool("solo", { children: false, signals: false });
