@@ -110,10 +110,13 @@ export default {
     },
     {
       name: "the-command-line-comes-through-the-index",
-      comment: "What the command can do, a program can do. Its own overrides of settings are the exception.",
+      comment: "What the command can do, a program can do. Its own overrides of settings are the exception, and names.",
       severity: "error",
       from: { path: "^src/cli/" },
-      to: { path: "^src/", pathNot: ["^src/(?:cli/|(?:index|version|masked-url)[.]ts$)", "^src/app/overrides[.]ts$"] },
+      to: {
+        path: "^src/",
+        pathNot: ["^src/(?:cli/|(?:index|version|masked-url)[.]ts$)", "^src/app/(?:overrides|nodename)[.]ts$"],
+      },
     },
     {
       name: "nobody-knows-the-command-line",

@@ -17,21 +17,32 @@ export interface PythonSide {
   queue: string;
   /** Celery's settings, in their Python names. */
   settings?: Record<string, unknown>;
+  /** The module of its application, `app`, unless it is `tasks`; with the folder that it lies in. */
+  app?: { module: string; folder: string };
+  /** More of the environment. */
+  env?: Record<string, string>;
 }
 
 /** What the Python side is told. */
-export function environment({ broker, backend, queue, settings }: PythonSide): NodeJS.ProcessEnv {
+export function environment(side: PythonSide): NodeJS.ProcessEnv {
+  const { broker, backend, queue, settings, app, env } = side;
   return {
     ...process.env,
+    ...env,
     CELERY_BROKER_URL: broker,
     CELERY_RESULT_BACKEND: backend,
     CELERIAC_TASK_QUEUE: queue,
     CELERIAC_SETTINGS: JSON.stringify(settings ?? {}),
-    PYTHONPATH: FOLDER,
+    CELERIAC_APP: appModule(side),
+    PYTHONPATH: app ? `${app.folder}:${FOLDER}` : FOLDER,
     PYTHONUNBUFFERED: "1",
     PYTHONDONTWRITEBYTECODE: "1",
     C_FORCE_ROOT: "1",
   };
+}
+
+function appModule({ app }: PythonSide): string {
+  return app?.module ?? "tasks";
 }
 
 /** What Python raised. */
@@ -110,7 +121,7 @@ export class PythonWorker implements AsyncDisposable {
     this.#side = side;
     this.#process = new ServerProcess(
       side.python,
-      ["-m", "celery", "-A", "tasks", "worker", "-l", "INFO", "-Q", side.queue, ...args],
+      ["-m", "celery", "-A", appModule(side), "worker", "-l", "INFO", "-Q", side.queue, ...args],
       environment(side),
     );
   }
@@ -155,12 +166,15 @@ export class PythonWorker implements AsyncDisposable {
   }
 }
 
-/** Runs `celery -A tasks …` to its end. */
+/** Runs `celery -A … …` to its end. */
 export async function runCelery(
   side: PythonSide,
   args: readonly string[],
 ): Promise<{ code: number | null; output: string }> {
-  const child = spawn(side.python, ["-m", "celery", "-A", "tasks", ...args], { env: environment(side), stdio: "pipe" });
+  const child = spawn(side.python, ["-m", "celery", "-A", appModule(side), ...args], {
+    env: environment(side),
+    stdio: "pipe",
+  });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk: Buffer) => {

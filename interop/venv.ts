@@ -6,9 +6,10 @@ import { promisify } from "node:util";
  * The interpreter of a Python environment with this Celery, which is made when it is missing; undefined where there is
  * no Python that this Celery runs with, which is said on stderr.
  * @param version one of versions.json
+ * @param extra more requirements, for an environment of its own: `django`
  */
-export function madeVenv(version: string): Promise<string | undefined> {
-  return made("make-venv", version);
+export function madeVenv(version: string, ...extra: string[]): Promise<string | undefined> {
+  return made("make-venv", version, ...extra);
 }
 
 /** The same with Flower in it, of the version that versions.json names. */

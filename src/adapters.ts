@@ -36,9 +36,20 @@ const inDatabase =
     const { DatabaseBackend } = await import("./backends/database/database-backend.ts");
     return new DatabaseBackend(options, await open(options));
   };
-const mysqlBackend = inDatabase(async (options) =>
-  (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options),
-);
+
+const inDjango =
+  (open: (options: BackendOptions) => Promise<Database>): BackendFactory =>
+  async (options) => {
+    const { DjangoBackend } = await import("./backends/database/django-backend.ts");
+    return new DjangoBackend(options, await open(options));
+  };
+
+const openPostgres = async (options: BackendOptions): Promise<Database> =>
+  new (await import("./backends/database/postgres.ts")).PostgresDatabase(options);
+const openMysql = async (options: BackendOptions): Promise<Database> =>
+  (await import("./backends/database/mysql.ts")).MysqlDatabase.open(options);
+const openSqlite = async (options: BackendOptions): Promise<Database> =>
+  (await import("./backends/database/sqlite.ts")).SqliteDatabase.open(options);
 
 const cacheBackend: BackendFactory = async (options) =>
   new (await import("./backends/cache/cache-backend.ts")).CacheBackend(options);
@@ -68,14 +79,15 @@ const BACKENDS: Readonly<Record<string, BackendFactory>> = {
   "cache+memcache": cacheBackend,
   "cache+pymemcache": cacheBackend,
   "cache+pylibmc": cacheBackend,
-  "db+postgresql": inDatabase(
-    async (options) => new (await import("./backends/database/postgres.ts")).PostgresDatabase(options),
-  ),
-  "db+mysql": mysqlBackend,
-  "db+mariadb": mysqlBackend,
-  "db+sqlite": inDatabase(async (options) =>
-    (await import("./backends/database/sqlite.ts")).SqliteDatabase.open(options),
-  ),
+  "db+postgresql": inDatabase(openPostgres),
+  "db+mysql": inDatabase(openMysql),
+  "db+mariadb": inDatabase(openMysql),
+  "db+sqlite": inDatabase(openSqlite),
+  "django-db+postgresql": inDjango(openPostgres),
+  "django-db+postgres": inDjango(openPostgres),
+  "django-db+mysql": inDjango(openMysql),
+  "django-db+mariadb": inDjango(openMysql),
+  "django-db+sqlite": inDjango(openSqlite),
   disabled: async () => new (await import("./backends/disabled.ts")).DisabledBackend(),
 };
 
@@ -155,7 +167,7 @@ function schemeOf(url: string): string {
 
 /** `db+mysql` of `db+mysql+pymysql` and `database+mysql`: which driver Python uses does not matter here. */
 function driverless(scheme: string): string {
-  return scheme.replace(/^(?:db|database)\+([^+]+).*$/, "db+$1");
+  return scheme.replace(/^database\+/, "db+").replace(/^((?:django-)?db\+[^+]+).*$/, "$1");
 }
 
 function unknownScheme(setting: string, url: string, known: object): ImproperlyConfigured {

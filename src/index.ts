@@ -69,4 +69,5 @@ export { Events } from "./events/events.ts";
 export { type EventHandlers, EventReceiver, type ReceiverOptions } from "./events/receiver.ts";
 export { State as EventState, type StateOptions, type TaskSeen, type WorkerSeen } from "./events/state.ts";
 export type { Logger } from "./logger.ts";
-export type { Worker, WorkerOptions } from "./worker/worker.ts";
+export type { Worker } from "./worker/worker.ts";
+export type { WorkerOptions } from "./worker/worker-options.ts";

@@ -4,14 +4,17 @@ In: {"id": 1, "code": "expression or statements"}; out: {"id": 1, "value": ...} 
 Names live on from line to line. Statements give the value of the variable `result`.
 """
 import ast
+import importlib
 import json
+import os
 import sys
 import traceback
 
 from celery import chain, chord, group, signature
 from celery.exceptions import TimeoutError
 from celery.result import AsyncResult
-from tasks import app
+
+app = importlib.import_module(os.environ.get("CELERIAC_APP", "tasks")).app
 
 scope = {
     "app": app, "chain": chain, "chord": chord, "group": group, "signature": signature,

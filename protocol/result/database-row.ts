@@ -2,6 +2,7 @@ import { isMapping } from "../message/headers.ts";
 import { COLUMN_LENGTHS } from "./database-tables.ts";
 import type { TaskMeta } from "./meta.ts";
 import type { ResultTuple } from "./result-tuple.ts";
+import { fitting, storable } from "./stored-text.ts";
 import type { StoredValues, ValueCodec } from "./stored-value.ts";
 
 /** A row of `celery_taskmeta` without its id. Columns that are left out are not written, or are not there. */
@@ -40,12 +41,12 @@ export function taskRow(meta: TaskMeta, codec: ValueCodec, values: StoredValues)
   if (meta.name === undefined) return row;
   const extended: TaskRow = {
     ...row,
-    name: fitting(meta.name),
+    name: fitting(meta.name, COLUMN_LENGTHS.name),
     args: codec.encode(meta.args ?? null),
     kwargs: codec.encode(meta.kwargs ?? null),
-    worker: fitting(meta.worker),
+    worker: fitting(meta.worker, COLUMN_LENGTHS.name),
     retries: meta.retries ?? null,
-    queue: fitting(meta.queue),
+    queue: fitting(meta.queue, COLUMN_LENGTHS.name),
   };
   return meta.stamped_headers ? { ...extended, stamps: codec.encode(stampsOf(meta, meta.stamped_headers)) } : extended;
 }
@@ -87,14 +88,4 @@ function extendedMeta(row: TaskRow, codec: ValueCodec): Partial<TaskMeta> {
 function stampsOf(meta: TaskMeta, names: readonly string[]): object {
   const stamps = Object.fromEntries(names.filter((name) => name in meta).map((name) => [name, meta[name]]));
   return { stamped_headers: names, stamps };
-}
-
-/** What is only there to be looked at is rather cut short than the result lost. */
-function fitting(text: string | null | undefined): string | null {
-  return storable(text)?.slice(0, COLUMN_LENGTHS.name) ?? null;
-}
-
-/** Text without NUL, which PostgreSQL has no place for. */
-function storable(text: string | null | undefined): string | null {
-  return text?.replaceAll("\0", "\uFFFD") ?? null;
 }

@@ -1,14 +1,23 @@
-/** What a column holds; each kind of database has its own word for it. */
-export type ColumnKind = "integer" | "name" | "state" | "bytes" | "text" | "moment";
+/**
+ * What a column holds; each kind of database has its own word for it. A `moment` is kept by the clock of the
+ * application or the session, an `instant` by UTC's, or with its zone.
+ */
+export type ColumnKind = "integer" | "name" | "state" | "bytes" | "text" | "moment" | "instant";
 
-/** A table of results, as SQLAlchemy makes it for Celery 5.7; older versions leave columns out. */
-export interface DatabaseTable {
-  /** Its name unless `database_table_names` gives another. */
+/** The columns of a table. */
+export interface TableColumns {
   readonly name: string;
   /** The column, unique, that says what a row is of. */
   readonly key: string;
-  /** The columns beside `id`, in order. Up to 5.6 there were no `children` and `stamps`. */
+  /** The columns beside `id`, in order; a table that an older version made has fewer. */
   readonly columns: Readonly<Record<string, ColumnKind>>;
+}
+
+/**
+ * A table of results, as SQLAlchemy makes it for Celery 5.7, under its name unless `database_table_names` gives
+ * another. Up to 5.6 there were no `children` and `stamps`.
+ */
+export interface DatabaseTable extends TableColumns {
   /** Where ids come from on databases that have sequences; it lies in the table's schema. */
   readonly sequence: string;
   /** The index on `date_done`, from 5.6 on. It keeps its name when the table has another. */

@@ -39,6 +39,13 @@ export interface MetaRequest {
   stampedHeaders?: string[] | null;
   stamps?: Record<string, unknown>;
   children?: ResultTuple[];
+  /** The arguments as the sender showed them; kept by `django-db` alone, as all that follows. */
+  argsrepr?: string | null;
+  kwargsrepr?: string | null;
+  /** What django-celery-beat calls the entry that the task was sent for. */
+  periodicTaskName?: string | null;
+  /** What the application wants kept beside the result. */
+  meta?: Record<string, unknown> | null;
 }
 
 /** One result to be stored. */

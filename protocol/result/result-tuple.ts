@@ -34,3 +34,8 @@ export function fromTuple(value: unknown): ResultNode | null {
     results: Array.isArray(members) ? members.map(fromTuple).filter((node) => node !== null) : null,
   };
 }
+
+/** Whether a group has members that are groups themselves. */
+export function isNested({ results }: ResultNode): boolean {
+  return results?.some((result) => result.results) ?? false;
+}

@@ -13,6 +13,11 @@ export function messageFile(monotonicMs: number, unique: string, queue: string):
   return `${monotonicMs}_${unique}.${queue}.msg`;
 }
 
+/** False for a queue whose name would lead a file out of its folder; kombu has no file for it either. */
+export function isQueueFileName(queue: string): boolean {
+  return !/[/\\\0]/.test(queue);
+}
+
 /** The queue of a message's file, undefined for a file of another kind. The queue begins after the first dot. */
 export function queueOf(file: string): string | undefined {
   const dot = file.indexOf(".");

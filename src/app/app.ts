@@ -22,7 +22,8 @@ import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
 import { selfInPlace } from "../worker/self.ts";
 import { TaskRunner } from "../worker/task-runner.ts";
-import { Worker, type WorkerOptions } from "../worker/worker.ts";
+import { Worker } from "../worker/worker.ts";
+import type { WorkerOptions } from "../worker/worker-options.ts";
 import { authFromSettings } from "./auth.ts";
 import { bugReport } from "./bug-report.ts";
 import { CanvasSender } from "./canvas.ts";
@@ -509,17 +510,27 @@ function isEmpty(options: Record<string, unknown>): boolean {
   return true;
 }
 
-/** Where results go; `database` alone means `databaseUrl`, `cache` alone `cacheBackend`. @throws ImproperlyConfigured when there is none */
-function resultBackendUrl({ resultBackend, databaseUrl, cacheBackend }: Settings): string {
-  if (resultBackend === "cache") {
-    if (cacheBackend) return `cache+${cacheBackend}`;
-    throw new ImproperlyConfigured('resultBackend "cache" needs cacheBackend, where the cache is');
+/**
+ * Where results go: `database` alone means `databaseUrl`, `cache` alone `cacheBackend`, and `django-db`
+ * `djangoDatabaseUrl`, since there is no Django here that could say it. @throws ImproperlyConfigured when there is none
+ */
+function resultBackendUrl({ resultBackend, databaseUrl, djangoDatabaseUrl, cacheBackend }: Settings): string {
+  switch (resultBackend) {
+    case "database":
+    case "db":
+      if (databaseUrl) return `db+${databaseUrl}`;
+      throw new ImproperlyConfigured(`resultBackend "${resultBackend}" needs databaseUrl, where the database is`);
+    case "cache":
+      if (cacheBackend) return `cache+${cacheBackend}`;
+      throw new ImproperlyConfigured('resultBackend "cache" needs cacheBackend, where the cache is');
+    case "django-db":
+      if (djangoDatabaseUrl) return `django-db+${djangoDatabaseUrl}`;
+      throw new ImproperlyConfigured(
+        'resultBackend "django-db" needs djangoDatabaseUrl, where Django\'s database is: postgresql://user:password@host:5432/database',
+      );
+    default:
+      return resultBackend ?? "disabled";
   }
-  if (resultBackend !== "database" && resultBackend !== "db") return resultBackend ?? "disabled";
-  if (databaseUrl) return `db+${databaseUrl}`;
-  throw new ImproperlyConfigured(
-    `resultBackend ${JSON.stringify(resultBackend)} needs databaseUrl, where the database is`,
-  );
 }
 
 function revocation(taskId: string, { terminate = false, signal }: { terminate?: boolean; signal?: string }) {

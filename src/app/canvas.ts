@@ -214,7 +214,7 @@ export class CanvasSender implements Canvas {
     if (!writes(this.#context.compatibility, "chordSizeKey")) body.chord_size = chordSize(header);
     const headerResult = freezeGroup(header, { groupId, chord: body, rootId }, this.#freezing);
     if (tasksOf(header).length > 0) {
-      await this.#startChord(headerResult);
+      await this.#startChord(headerResult, chordSize(header));
       const headerKwargs = { ...(data.kwargs.kwargs as Options | undefined), ...rest };
       const headerArgs = data.immutable ? data.args : [...args, ...data.args];
       await this.apply(header, headerArgs, headerKwargs, { ...passedOn, ...delay, task_id: groupId });
@@ -234,10 +234,10 @@ export class CanvasSender implements Canvas {
     return group;
   }
 
-  async #startChord(header: ResultNode): Promise<void> {
+  async #startChord(header: ResultNode, size: number): Promise<void> {
     const { chords, url } = await this.#context.backend();
     if (!chords) throw new ImproperlyConfigured(`The result backend ${url} cannot join chords: use Redis`);
-    if (header.results?.some((result) => result.results)) await chords.saveHeader(header);
+    await chords.saveHeader(header, size);
   }
 
   #addToParent(node: ResultNode): void {

@@ -14,21 +14,23 @@ export function anonNodename(): string {
  */
 export function nodename(name = "celeriac"): string {
   const host = hostname();
-  const full = name.includes("@") ? name : `${name}@${host}`;
   const [short = host, ...domain] = host.split(".");
-  return filledIn(full, { h: host, n: short, d: domain.join(".") });
+  const parts: Record<string, string> = { h: host, n: short, d: domain.join("."), "%": "%", i: "", I: "" };
+  const full = name.includes("@") ? name : `${name}@${host}`;
+  return full.replace(/%([hndiI%])/g, (_, letter: string) => parts[letter] ?? "");
 }
 
 /**
- * A path or the like that belongs to a node: `%h` is the node's whole name, `%n` what stands before the `@`, `%d` what
- * stands after it. Mirrors `celery/utils/nodenames.py node_format`.
+ * A path or the like with a worker's name in it: `%n` is the name before the `@`, `%h` the host behind it, `%d` the
+ * host's domain, `%p` all of it, `%i` the number of the pool's child and 0 in the worker itself, `%I` the same with a
+ * dash before it and nothing in the worker. Mirrors `celery/utils/nodenames.py node_format`.
  */
-export function nodeFormat(text: string, node: string): string {
+export function nodeFormat(text: string, node: string, index = 0): string {
   const at = node.indexOf("@");
-  return filledIn(text, { h: node, n: node.slice(0, at), d: node.slice(at + 1) });
-}
-
-function filledIn(text: string, parts: Readonly<Record<string, string>>): string {
-  const all: Record<string, string> = { ...parts, "%": "%", i: "", I: "" };
-  return text.replace(/%([hndiI%])/g, (_, letter: string) => all[letter] ?? "");
+  const [name, host] = [node.slice(0, at), node.slice(at + 1)];
+  const [, ...domain] = host.split(".");
+  const number = String(index);
+  const parts: Record<string, string> = { n: name, h: host, d: domain.join("."), p: node, "%": "%", i: number };
+  parts.I = index === 0 ? "" : `-${number}`;
+  return text.replace(/%([nhdpiI%])/g, (_, letter: string) => parts[letter] ?? "");
 }

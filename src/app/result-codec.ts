@@ -25,7 +25,7 @@ export function resultCodec(serializers: SerializerRegistry, settings: Settings)
     encode,
     decode: (body) => serializers.decode({ body, contentType, contentEncoding }, accept),
     decodeForward: (body) => serializers.decode({ body, contentType, contentEncoding }, accept, true),
-    decodeContent: (content) => serializers.decode(content, accept),
+    decodeContent: (content, forward) => serializers.decode(content, accept, forward),
     decodePickle: (body) => serializers.get("pickle").decode(body),
     async pack(value) {
       const body = encode(value);

@@ -68,6 +68,8 @@ export interface Settings {
   databaseTableNames: { task?: string | undefined; group?: string | undefined } | null;
   databaseTableSchemas: { task?: string | undefined; group?: string | undefined } | null;
   databaseCreateTablesAtSetup: boolean;
+  /** Where Django's database is, for `resultBackend: "django-db"`: `postgresql://…`, `mysql://…`, `sqlite:///…`. Ours. */
+  djangoDatabaseUrl: string | null;
 
   acceptContent: string[];
   /** Bytes that a compressed message or result may inflate to; null for no limit. Celery has no such limit. */
@@ -124,6 +126,14 @@ export interface Settings {
   workerSendTaskEvents: boolean;
   workerEnableRemoteControl: boolean;
   workerDetectQuorumQueues: boolean;
+  /** True to take from a queue of the worker's own as well: `<node name>.dq2`. */
+  workerDirect: boolean;
+  /** Seconds that a cold stop gives running tasks. */
+  workerSoftShutdownTimeout: number;
+  /** True to wait that long also when nothing runs. */
+  workerEnableSoftShutdownOnIdle: boolean;
+  /** True to end late acknowledged tasks when the connection to the broker is lost, which gives them to others. */
+  workerCancelLongRunningTasksOnConnectionLoss: boolean;
   workerPool: string;
   workerPoolRestarts: boolean;
   workerDisableRateLimits: boolean;
@@ -220,6 +230,7 @@ const schema = z.object({
   databaseTableNames: tables.nullable().default(null),
   databaseTableSchemas: tables.nullable().default(null),
   databaseCreateTablesAtSetup: z.boolean().default(true),
+  djangoDatabaseUrl: z.string().nullable().default(null),
 
   acceptContent: z.array(z.string()).default(["json"]),
   inflatedSizeLimit: z.int().positive().nullable().default(INFLATED_SIZE_LIMIT),
@@ -274,6 +285,10 @@ const schema = z.object({
   workerSendTaskEvents: z.boolean().default(false),
   workerEnableRemoteControl: z.boolean().default(true),
   workerDetectQuorumQueues: z.boolean().default(true),
+  workerDirect: z.boolean().default(false),
+  workerSoftShutdownTimeout: seconds.default(0),
+  workerEnableSoftShutdownOnIdle: z.boolean().default(false),
+  workerCancelLongRunningTasksOnConnectionLoss: z.boolean().default(false),
   workerPool: z.string().default("async"),
   workerPoolRestarts: z.boolean().default(false),
   workerDisableRateLimits: z.boolean().default(false),

@@ -1,4 +1,4 @@
-import type { TaskMeta } from "../../protocol/result/meta.ts";
+import type { MetaRequest, TaskMeta } from "../../protocol/result/meta.ts";
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
 import type { Broker } from "../brokers/broker.ts";
@@ -74,8 +74,8 @@ export interface ResultCodec {
   decode(bytes: Uint8Array): unknown;
   /** Reads values that are only handed on, keeping what JavaScript would change. @throws as `decode` */
   decodeForward(bytes: Uint8Array): unknown;
-  /** Reads content that says itself what it is. @throws DecodeError, ContentDisallowed */
-  decodeContent(content: Encoded): unknown;
+  /** Reads content that says itself what it is. @param forward as `decodeForward` @throws DecodeError, ContentDisallowed */
+  decodeContent(content: Encoded, forward?: boolean): unknown;
   /**
    * Reads a pickle by the application's own serializer for them, whatever is accepted: what is a pickle in any case,
    * such as a database's rows up to Celery 5.6. Nothing in it is executed. @throws DecodeError
@@ -118,9 +118,10 @@ export interface ResultBackend extends AsyncDisposable {
 
   /**
    * Stores a record, unless a SUCCESS is there already: that is final.
+   * @param request what the record was made from, for backends that keep more of it
    * @throws EncodeError when the serializer cannot write it (nothing was stored); OperationalError
    */
-  storeResult(meta: TaskMeta, reply: ReplyAddress): Promise<void>;
+  storeResult(meta: TaskMeta, reply: ReplyAddress, request?: MetaRequest): Promise<void>;
 
   /** The record of a task; its status is PENDING when there is none. @throws OperationalError, DecodeError */
   getTaskMeta(taskId: string): Promise<TaskMeta>;
@@ -175,8 +176,12 @@ export interface ChordPart {
 export interface ChordStore {
   /** Says how many parts there are. The last thing done before the header's last task is sent. */
   setSize(groupId: string, size: number): Promise<void>;
-  /** Keeps the structure of a header whose results are not all single tasks. */
-  saveHeader(header: ResultNode): Promise<void>;
+  /**
+   * Told of a header before the first of its tasks is sent. Its structure has to be kept where its results are not all
+   * single tasks.
+   * @param size as `setSize` will be told
+   */
+  saveHeader(header: ResultNode, size: number): Promise<void>;
   /** One more part, added by a running header task. */
   addPart(groupId: string): Promise<void>;
   /**

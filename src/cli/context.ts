@@ -1,4 +1,5 @@
 import { chdir } from "node:process";
+import { nodeFormat, nodename } from "../app/nodename.ts";
 import { overrideSettings } from "../app/overrides.ts";
 import { Celery, type GivenSettings } from "../index.ts";
 import { UsageError } from "./errors.ts";
@@ -19,6 +20,8 @@ export interface GlobalOptions {
 export interface LoggingOptions {
   loglevel?: string;
   logfile?: string;
+  /** The worker's name, which the log file's may hold. */
+  hostname?: string;
   logformat?: LogFormat;
 }
 
@@ -28,7 +31,7 @@ export interface CommandContext {
   log: CommandLog;
   quiet: boolean;
   /** What a pool's children have to be told to work as this process does. */
-  childOptions: { log: LogOptions; overrides: GivenSettings };
+  childOptions: { log: LogOptions & { pattern: string | undefined }; overrides: GivenSettings };
 }
 
 /**
@@ -47,10 +50,11 @@ export async function commandContext(
       throw new UsageError(`--workdir ${options.workdir}: there is no such folder`);
     }
   }
+  const node = nodename(options.hostname);
   const colour = options.color !== false && process.env.NO_COLOR === undefined;
   const logOptions: LogOptions = {
     level: options.loglevel ?? "WARNING",
-    file: options.logfile,
+    file: options.logfile && nodeFormat(options.logfile, node),
     format: options.logformat,
     colour,
   };
@@ -65,5 +69,10 @@ export async function commandContext(
     throw new UsageError("which application? Give its module with -A, for instance: celeriac -A ./tasks.js worker");
   }
   const app = name === undefined ? new Celery("default") : await loadApp(name);
-  return { app, log, quiet: options.quiet === true, childOptions: { log: logOptions, overrides } };
+  return {
+    app,
+    log,
+    quiet: options.quiet === true,
+    childOptions: { log: { ...logOptions, pattern: options.logfile }, overrides },
+  };
 }

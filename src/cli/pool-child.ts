@@ -1,4 +1,5 @@
 import { parentPort, Worker, workerData } from "node:worker_threads";
+import { nodeFormat } from "../app/nodename.ts";
 import { overrideSettings } from "../app/overrides.ts";
 import type { Celery, GivenSettings } from "../index.ts";
 import { includeModule, loadApp } from "./load-app.ts";
@@ -13,7 +14,9 @@ interface ChildData {
   /** What the command line says in the place of what the code says. */
   overrides?: GivenSettings;
   /** How the command logs; the application's own way where there is no command. */
-  log?: LogOptions;
+  log?: LogOptions & { pattern?: string };
+  /** The worker's node name. */
+  hostname: string;
 }
 
 /** The messages of `src/pools/children/child.ts`, from this side. */
@@ -28,6 +31,7 @@ type Runner = ReturnType<Celery["taskRunner"]>;
 
 /** The child's side of its pool's wire: runs one task at a time, until it is told to end. */
 class PoolChild {
+  readonly #index: number;
   readonly #send: ToPool;
   #app: Celery | undefined;
   #runner: Runner | undefined;
@@ -35,7 +39,9 @@ class PoolChild {
   readonly #calls = new Map<number, { resolve(): void; reject(error: Error): void }>();
   #nextCall = 1;
 
-  constructor(send: ToPool) {
+  /** @param index its place in the pool, from 1 */
+  constructor(index: number, send: ToPool) {
+    this.#index = index;
     this.#send = send;
   }
 
@@ -47,9 +53,10 @@ class PoolChild {
     else if (this.#task?.job === message.job) this.#task.tell(message.message as never);
   }
 
-  async #start({ module, app, include, overrides, log }: ChildData): Promise<void> {
+  async #start({ module, app, include, overrides, log, hostname }: ChildData): Promise<void> {
     try {
-      const told = log && commandLog({ ...log, sync: true });
+      const file = log?.pattern && nodeFormat(log.pattern, hostname, this.#index);
+      const told = log && commandLog({ ...log, file, sync: true });
       overrideSettings({ ...overrides, ...(told && { log: told.log }) });
       process.on("unhandledRejection", (error) => {
         const text = `Unhandled rejection: ${error instanceof Error ? error.message : error}`;
@@ -107,13 +114,17 @@ function memory(): number {
 function serve(): void {
   (globalThis as { [key: symbol]: unknown })[Symbol.for("celeriac.poolChild")] = true;
   const port = parentPort;
-  if (port && (workerData as { celeriacChild?: number } | null)?.celeriacChild) {
-    const child = new PoolChild((message) => port.postMessage(message));
+  const index = (workerData as { celeriacChild?: number } | null)?.celeriacChild;
+  if (port && index) {
+    const child = new PoolChild(index, (message) => port.postMessage(message));
     port.on("message", (message: FromPool) => child.receive(message));
     return;
   }
   if (!process.send) throw new Error("this program is run by the pools of a worker only");
-  const child = new PoolChild((message) => void process.send?.(message, undefined, undefined, () => undefined));
+  const child = new PoolChild(
+    Number(process.env.CELERIAC_CHILD),
+    (message) => void process.send?.(message, undefined, undefined, () => undefined),
+  );
   process.on("message", (message: FromPool) => child.receive(message));
   // A terminal's Ctrl+C goes to all of its processes: the worker says what is to end.
   process.on("SIGINT", () => undefined);

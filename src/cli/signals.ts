@@ -5,18 +5,36 @@ import { EX_FAILURE, EX_OK } from "./exit-codes.ts";
 export interface Stop {
   /** True once a signal asked the worker to stop. */
   readonly asked: boolean;
+  /** True when the worker is to begin anew once it has stopped. */
+  readonly restart: boolean;
   /** Resolves with the exit code when the worker has stopped. */
   readonly exitCode: Promise<number>;
 }
 
+/** How signals are taken. */
+export interface SignalOptions {
+  /** False where a terminal that closes sends SIGHUP: then it stops the worker warm. */
+  hangupRestarts: boolean;
+  /** True when SIGTERM means what SIGQUIT does: `REMAP_SIGTERM=SIGQUIT`. */
+  termIsQuit: boolean;
+}
+
 /**
  * Stops a worker by signals: the first SIGTERM or SIGINT warm, the second cold, as SIGQUIT does at once; a third ends
- * the process where it stands. Mirrors `celery/apps/worker.py`.
+ * the process where it stands. SIGHUP restarts it, SIGUSR1 shows what runs. Mirrors `celery/apps/worker.py`.
  */
-export function stopOnSignals(worker: Worker, say: (text: string) => void): Stop {
+export function stopOnSignals(worker: Worker, say: (text: string) => void, options: SignalOptions): Stop {
   let asked = 0;
+  let restart = false;
   const exitCode = new Promise<number>((resolve, reject) => {
+    const warm = (): void => {
+      worker.stop().then(() => {
+        // A cold stop ends what the warm one waits for.
+        if (asked === 1) resolve(EX_OK);
+      }, reject);
+    };
     const cold = (): void => {
+      restart = false;
       say("worker: Cold shutdown (MainProcess)");
       worker.terminate().then(() => resolve(EX_FAILURE), reject);
     };
@@ -25,29 +43,41 @@ export function stopOnSignals(worker: Worker, say: (text: string) => void): Stop
       if (asked === 1) {
         const hint = signal === "SIGINT" ? "worker: Hitting Ctrl+C again will terminate all running tasks!\n" : "";
         say(`${hint}worker: Warm shutdown (MainProcess)`);
-        worker.stop().then(() => {
-          // A cold stop ends what the warm one waits for.
-          if (asked === 1) resolve(EX_OK);
-        }, reject);
+        warm();
       } else if (asked === 2) {
         cold();
-      } else {
+      } else if (!worker.cutShort()) {
         process.exit(EX_FAILURE);
       }
     };
-    process.on("SIGTERM", onSignal);
+    const onQuit = (): void => {
+      if (asked >= 2) {
+        onSignal("SIGQUIT");
+      } else {
+        asked = 2;
+        cold();
+      }
+    };
+    process.on("SIGTERM", options.termIsQuit ? onQuit : onSignal);
     process.on("SIGINT", onSignal);
-    process.on("SIGQUIT", () => {
-      if (asked >= 2) process.exit(EX_FAILURE);
-      asked = 2;
-      cold();
+    process.on("SIGQUIT", onQuit);
+    process.on("SIGHUP", () => {
+      // A terminal that closes must not end the worker in the middle of a task.
+      if (!options.hangupRestarts) return onSignal("SIGTERM");
+      if (asked > 0) return;
+      asked = 1;
+      restart = true;
+      say(`Restarting celeriac worker (${process.argv.slice(2).join(" ")})`);
+      warm();
     });
-    // A terminal that closes must not end the worker in the middle of a task.
-    process.on("SIGHUP", () => onSignal("SIGTERM"));
+    process.on("SIGUSR1", () => say(worker.dump()));
   });
   return {
     get asked() {
       return asked > 0;
+    },
+    get restart() {
+      return restart;
     },
     exitCode,
   };

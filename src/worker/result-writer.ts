@@ -1,4 +1,5 @@
 import { writes } from "../../protocol/compatibility.ts";
+import { isMapping } from "../../protocol/message/headers.ts";
 import { exceptionRepr, readException, type StoredException } from "../../protocol/result/exception.ts";
 import { type MetaRequest, taskMeta } from "../../protocol/result/meta.ts";
 import type { ResultTuple } from "../../protocol/result/result-tuple.ts";
@@ -74,7 +75,7 @@ export class ResultWriter {
       extended: this.#context.settings.resultExtended,
       now: this.#context.isoNow(),
     });
-    await this.#persistently(`result of ${taskId}`, (backend) => backend.storeResult(meta, reply));
+    await this.#persistently(`result of ${taskId}`, (backend) => backend.storeResult(meta, reply, metaRequest));
   }
 
   /** An error in the form that it is stored in. */
@@ -113,6 +114,10 @@ export class ResultWriter {
       routingKey: delivery.routingKey,
       stampedHeaders: headers.stamped_headers,
       stamps: headers.stamps,
+      argsrepr: headers.argsrepr,
+      kwargsrepr: headers.kwargsrepr,
+      ...(typeof headers.periodic_task_name === "string" && { periodicTaskName: headers.periodic_task_name }),
+      ...(isMapping(headers.meta) && { meta: headers.meta }),
       ...(children && { children }),
     };
   }

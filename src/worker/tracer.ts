@@ -166,7 +166,7 @@ export class Tracer {
       case "lost":
         return this.#lost(trace, outcome.error);
       case "cancelled":
-        return this.#cancelled(trace);
+        return this.#cancelled(trace, outcome.error);
       case "terminated":
         return this.#revoked(trace.request, "terminated", {
           terminated: true,
@@ -320,14 +320,18 @@ export class Tracer {
   }
 
   /**
-   * The worker goes away without waiting. A message that was not acknowledged is put back for others; of one that was,
+   * The worker goes away without waiting, or lost its broker. A message that was not acknowledged is put back for others; of one that was,
    * nobody will hear again, which its state tells. Mirrors `celery/worker/request.py cancel`.
    */
-  async #cancelled({ request }: Trace): Promise<void> {
+  async #cancelled({ request }: Trace, reason: Error): Promise<void> {
     this.#voice.event(request, "task-cancelled", {});
-    if (!request.acknowledged || !request.storesErrors) return;
-    const { stored } = this.#results.record(new Retry(null, null, "cancelled by Celery"));
-    await this.#results.store(request, "RETRY", stored);
+    const isLostConnection = reason instanceof Retry;
+    if (request.storesErrors && (request.acknowledged || isLostConnection)) {
+      const { stored } = this.#results.record(new Retry(null, null, "cancelled by Celery"));
+      await this.#results.store(request, "RETRY", stored);
+    }
+    // On a connection that takes back what it gave, this says nothing new.
+    if (isLostConnection) request.reject(true);
   }
 
   async #revoked(

@@ -2,10 +2,9 @@ import { availableParallelism } from "node:os";
 import { readSignature } from "../../protocol/canvas/signature.ts";
 import { delayedDelivery, hasQuorumQueue } from "../../protocol/transport/delayed-delivery.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
-import { createPool, type PoolName, poolName } from "../adapters.ts";
-import { ImproperlyConfigured, OperationalError, Terminated } from "../app/errors.ts";
+import { createPool } from "../adapters.ts";
+import { ImproperlyConfigured, OperationalError, Retry, Terminated } from "../app/errors.ts";
 import { nodeFormat, nodename } from "../app/nodename.ts";
-import type { Settings } from "../app/settings.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
@@ -20,59 +19,7 @@ import { panelContext } from "./panel-context.ts";
 import { WorkerState } from "./state.ts";
 import { StateDb } from "./state-db.ts";
 import { Tracer } from "./tracer.ts";
-
-/** How a worker works. */
-export interface WorkerOptions {
-  /**
-   * How many tasks run at a time: `workerConcurrency`, or as many as there are processors, ten times that in the pool
-   * `async`.
-   */
-  concurrency?: number;
-  /** The pool grows and shrinks between these two with the tasks in hand, in the place of `concurrency`. */
-  autoscale?: { max: number; min: number };
-  /** Names of the queues to take from: those of `taskQueues`, or the default one. */
-  queues?: readonly string[];
-  /** Names of queues among them not to take from. */
-  excludeQueues?: readonly string[];
-  /**
-   * Where tasks run: `async` or `solo` in this process, `threads`, or `processes`, whose tasks may block and can be
-   * killed. `workerPool` unless given.
-   */
-  pool?: string;
-  /**
-   * The module that the children of `threads` and `processes` import: it exports this application, and starts nothing
-   * by itself. A path or a `file:` URL, with the export behind a colon where there are several.
-   */
-  module?: string | URL;
-  /** More modules for those children to import. */
-  include?: readonly string[];
-  /** What the command line says that those children have to know. */
-  childOptions?: Readonly<Record<string, unknown>>;
-  /** How many tasks a child runs before it is replaced: `workerMaxTasksPerChild`. */
-  maxTasksPerChild?: number;
-  /** KiB of memory after which a child is replaced: `workerMaxMemoryPerChild`. */
-  maxMemoryPerChild?: number;
-  /** The node's name, as `-n` takes it: `%h`, `%n` and `%d` are filled in, a missing host is added. */
-  hostname?: string;
-  /** True to send events about tasks: `workerSendTaskEvents`. */
-  taskEvents?: boolean;
-  prefetchMultiplier?: number;
-  /** True to drop all messages in the queues first. */
-  purge?: boolean;
-  /** Path of the file that keeps revoked tasks between two runs, filled in as `hostname` is: `workerStateDb`. */
-  stateDb?: string;
-  /** True to ask no other workers at the start which tasks are revoked. */
-  withoutMingle?: boolean;
-  /** True to take no part in what the workers tell each other, elections included. */
-  withoutGossip?: boolean;
-  /** Seconds between heartbeat events; 2 unless given. */
-  heartbeatInterval?: number;
-  withoutHeartbeat?: boolean;
-  /** Seconds: the hard limit of tasks that have none of their own. */
-  timeLimit?: number;
-  /** Seconds: the soft limit of tasks that have none of their own. */
-  softTimeLimit?: number;
-}
+import { childData, directQueue, limitsOf, poolOf, type WorkerOptions } from "./worker-options.ts";
 
 /** The longest pause between two attempts to connect, in seconds. */
 const LONGEST_PAUSE = 32;
@@ -100,6 +47,7 @@ export class Worker {
   #pidbox: Pidbox | undefined;
   #heartbeat: Heartbeat | undefined;
   #autoscaler: Autoscaler | undefined;
+  #endSoftly: (() => void) | undefined;
   #events: EventDispatcher | undefined;
   #stateDb: StateDb | undefined;
   #gossip: Gossip | undefined;
@@ -115,7 +63,7 @@ export class Worker {
   constructor(context: WorkerContext, options: WorkerOptions) {
     const { settings } = context;
     this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
-    const pool = this.#poolName(context, options);
+    const pool = poolOf(context, options);
     const concurrency =
       options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * (pool === "async" ? 10 : 1);
     if (!Number.isInteger(concurrency) || concurrency < 1) {
@@ -137,6 +85,7 @@ export class Worker {
     const names = options.queues?.length ? options.queues : context.queues.consumeFrom;
     const wanted = names.filter((name) => !options.excludeQueues?.includes(name));
     this.#queues = wanted.map((name) => context.queues.get(name));
+    if (settings.workerDirect) this.#queues.push(directQueue(this.hostname));
   }
 
   /** Where tasks run: `async`, `solo`, `threads` or `processes`. */
@@ -193,17 +142,55 @@ export class Worker {
   }
 
   /**
-   * Stops cold: tasks that run are told to stop by their signal and not waited for. Messages of tasks with late
-   * acknowledgement are put back.
+   * Stops cold: tasks that run are told to stop by their signal, or killed with their child, and not waited for, unless
+   * `workerSoftShutdownTimeout` gives them time. Messages of tasks with late acknowledgement are put back.
    */
   async terminate(): Promise<void> {
+    const { settings, log } = this.#context;
     this.#stop.abort();
-    this.#context.log.warn({}, "worker: Cold shutdown");
+    log.warn({}, "worker: Cold shutdown");
+    await Promise.race([this.#consumer?.cancel(), pause(CLOSE_MS)]);
+    const timeout = settings.workerSoftShutdownTimeout;
+    const isIdle = this.state.active.size === 0 && !settings.workerEnableSoftShutdownOnIdle;
+    if (timeout > 0 && !isIdle) {
+      log.warn({}, `Initiating Soft Shutdown, terminating in ${timeout} seconds`);
+      await this.#softly(timeout);
+    }
     for (const request of this.state.active) request.end?.("cancelled", new Terminated("SIGQUIT"));
-    await this.#consumer?.cancel();
     // What becomes of the tasks has to be stored; one that began just now has no end yet.
     await Promise.race([this.#pool.idle(), pause(CLOSE_MS)]);
     await this.#close();
+  }
+
+  /** Ends a soft shutdown before its time. @returns false when there is none under way */
+  cutShort(): boolean {
+    if (!this.#endSoftly) return false;
+    this.#endSoftly();
+    return true;
+  }
+
+  /** What runs and what waits, a task a line, for people to read. */
+  dump(): string {
+    const { active, reserved, scheduled } = this.state;
+    const now = Date.now() / 1000;
+    const lines = [...active].map((request) => {
+      const seconds = (now - (request.timeStart ?? now)).toFixed(1);
+      const { argsrepr, kwargsrepr } = request.headers;
+      return `  ${request.name}[${request.id}] ${argsrepr} ${kwargsrepr} for ${seconds}s, pid ${request.workerPid}`;
+    });
+    const waiting = reserved.size - active.size;
+    const head = `${this.hostname}: ${active.size} task(s) running, ${waiting} waiting for a slot, ${scheduled.size} for their time`;
+    return [head, ...lines].join("\n");
+  }
+
+  /** @param timeout seconds; less when nothing runs any more */
+  async #softly(timeout: number): Promise<void> {
+    const isOver = new Promise<void>((resolve) => {
+      this.#endSoftly = resolve;
+    });
+    const isDone = this.#context.settings.workerEnableSoftShutdownOnIdle ? [] : [this.#pool.idle()];
+    await Promise.race([pause(timeout * 1000), isOver, ...isDone]);
+    this.#endSoftly = undefined;
   }
 
   async #start(): Promise<void> {
@@ -379,10 +366,25 @@ export class Worker {
       // Others may have been told meanwhile what this one was not.
       if (this.#broker) void this.#mingle(this.#broker);
     } else {
+      this.#cancelLateTasks();
       log.warn(
         { err: error, url },
         `consumer: Connection to broker lost (${error?.message}). Trying to re-establish the connection...`,
       );
+    }
+  }
+
+  /** Their messages go to other workers, which begin them anew. Mirrors `celery/worker/consumer/consumer.py`. */
+  #cancelLateTasks(): void {
+    const { settings, log } = this.#context;
+    if (!settings.workerCancelLongRunningTasksOnConnectionLoss) return;
+    for (const request of this.state.active) {
+      if (!request.definition.acksLate || request.acknowledged) continue;
+      log.warn(
+        { id: request.id, task: request.task },
+        `Task ${request.name}[${request.id}] cannot be acknowledged after a connection loss since late acknowledgement is enabled for it. Terminating it instead.`,
+      );
+      request.end?.("cancelled", new Retry(null, null, "cancelled by Celery"));
     }
   }
 
@@ -397,20 +399,6 @@ export class Worker {
     await this.#consumer?.cancel();
     await this.#pool[Symbol.asyncDispose]();
     await this.#close();
-  }
-
-  /** Children need a module to import; without one, Celery's default falls back to what needs none. */
-  #poolName({ settings, log }: WorkerContext, options: WorkerOptions): PoolName {
-    const asked = options.pool ?? settings.workerPool;
-    const name = poolName(asked);
-    if (options.module !== undefined || name === "async" || name === "solo") return name;
-    if (asked === "prefork") {
-      log.warn({}, "pool prefork needs the option module to have child processes: tasks run in the pool async");
-      return "async";
-    }
-    throw new ImproperlyConfigured(
-      `pool ${asked} needs the option module: the path or URL of a module which exports the application ${this.#context.name}, for its children to import`,
-    );
   }
 
   async #close(): Promise<void> {
@@ -431,13 +419,6 @@ export class Worker {
   }
 }
 
-/** What a child of the pool is told at its start; `src/cli/pool-child.ts` reads it. */
-function childData(context: WorkerContext, options: WorkerOptions, hostname: string): unknown {
-  const { module, include = [], childOptions = {} } = options;
-  const given = module instanceof URL ? module.href : module;
-  return { module: given, app: context.name, include: [...include], hostname, ...childOptions };
-}
-
 /** Whether this process or thread is a pool's child. */
 function isPoolChild(): boolean {
   return (globalThis as { [POOL_CHILD]?: true })[POOL_CHILD] === true;
@@ -445,11 +426,4 @@ function isPoolChild(): boolean {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
-}
-
-function limitsOf({ timeLimit, softTimeLimit }: WorkerOptions): Partial<Settings> {
-  return {
-    ...(timeLimit !== undefined && { taskTimeLimit: timeLimit }),
-    ...(softTimeLimit !== undefined && { taskSoftTimeLimit: softTimeLimit }),
-  };
 }

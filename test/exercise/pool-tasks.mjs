@@ -130,3 +130,7 @@ app.task({ name: "tasks.once", acksLate: true }, (word) => {
   ran(word);
   return word;
 });
+app.task({ name: "tasks.late", acksLate: true }, async (word) => {
+  ran(word);
+  await sleep(60_000);
+});

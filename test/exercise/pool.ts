@@ -39,9 +39,9 @@ export class PoolAtWork implements AsyncDisposable {
   }
 
   /** Starts a worker. */
-  begin(args: readonly string[] = [], settings: GivenSettings = {}): RunningCommand {
+  begin(args: readonly string[] = [], settings: GivenSettings = {}, env: NodeJS.ProcessEnv = {}): RunningCommand {
     const command = ["-A", "./tasks", "worker", "-l", "INFO", "-n", "pool@here", "-P", this.#pool, ...args];
-    return this.project.start(command, this.#environment(settings));
+    return this.project.start(command, { ...this.#environment(settings), ...env });
   }
 
   /** Starts a program of the project's own. */

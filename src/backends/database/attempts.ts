@@ -1,4 +1,4 @@
-import { EncodeError, OperationalError } from "../../app/errors.ts";
+import { CeleryError, EncodeError, OperationalError } from "../../app/errors.ts";
 import type { ErrorKind } from "./database.ts";
 
 /** What tries again have to know. */
@@ -28,6 +28,8 @@ export async function persistently<T>(options: AttemptOptions, call: () => Promi
     try {
       return await call();
     } catch (error) {
+      // What does not come from the driver is said as it is.
+      if (error instanceof CeleryError) throw error;
       const kind = options.kindOf(error);
       if (kind === "value") throw new EncodeError(`${options.url}: ${reasonOf(error)}`, { cause: error });
       const helps = kind === "again" || (kind === "missing" && !missing);

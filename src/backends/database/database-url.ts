@@ -14,7 +14,7 @@ export interface DatabaseUrl {
 }
 
 const URL =
-  /^[\w+]+:\/\/(?:(?<user>[^:/?]*)(?::(?<password>[^@]*))?@)?(?:\[(?<ipv6>[^\]]+)\]|(?<host>[^/:?]+))?(?::(?<port>\d*))?(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/;
+  /^[\w+-]+:\/\/(?:(?<user>[^:/?]*)(?::(?<password>[^@]*))?@)?(?:\[(?<ipv6>[^\]]+)\]|(?<host>[^/:?]+))?(?::(?<port>\d*))?(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/;
 
 /**
  * Takes apart `db+dialect+driver://user:password@host:port/database?option=value` as SQLAlchemy does: user and
@@ -25,8 +25,9 @@ const URL =
 export function databaseUrl(url: string): DatabaseUrl {
   const parts = URL.exec(url)?.groups;
   if (!parts) {
+    const scheme = url.startsWith("django-db") ? "django-db" : "db";
     throw new ImproperlyConfigured(
-      `resultBackend cannot be ${JSON.stringify(maskedUrl(url))}: a database reads db+dialect://user:password@host:port/database`,
+      `resultBackend cannot be ${JSON.stringify(maskedUrl(url))}: a database reads ${scheme}+dialect://user:password@host:port/database`,
     );
   }
   return {

@@ -37,6 +37,8 @@ export interface Upsert {
   key: string;
   /** The others that are stored. */
   columns: readonly string[];
+  /** Those of them that a row keeps from when it was new. */
+  insertOnly: readonly string[];
   /** The expression for a new row's id; null where ids come by themselves. */
   nextId: string | null;
   /** True when a row whose status is SUCCESS is to stay as it is. */
@@ -61,17 +63,30 @@ export interface Dialect {
   nextId(sequence: string): string;
   /** Statements that store a row, in the order in which they are tried until one changed something. */
   upsert(upsert: Upsert): Write[];
+  /** What locks the rows of a SELECT at its end; nothing where a transaction that writes locks everything. */
+  readonly forUpdate: string;
+}
+
+/**
+ * Runs one statement, prepared unless sessions are short-lived.
+ * @param unlimited true for a statement that may take longer than {@link STATEMENT_MS}
+ * @throws the driver's error, see `Database.kindOf`
+ */
+export type RunSql = (text: string, values: readonly SqlValue[], unlimited?: boolean) => Promise<SqlResult>;
+
+/** What runs statements, and the words that it takes: a database, or a transaction on one. */
+export interface SqlRunner {
+  readonly dialect: Dialect;
+  run: RunSql;
 }
 
 /** A database and its connections, which are opened when first needed, and again when they broke. */
-export interface Database {
-  readonly dialect: Dialect;
+export interface Database extends SqlRunner {
   /**
-   * Runs one statement, prepared unless sessions are short-lived.
-   * @param unlimited true for a statement that may take longer than {@link STATEMENT_MS}
-   * @throws the driver's error, see `kindOf`
+   * Runs what `work` asks for in one transaction that may write: all of it, or nothing when it throws.
+   * @throws as `run`, and what `work` throws
    */
-  run(text: string, values: readonly SqlValue[], unlimited?: boolean): Promise<SqlResult>;
+  transaction<T>(work: (transaction: SqlRunner) => Promise<T>): Promise<T>;
   /** Runs statements one after another: all or none where the database can. @throws as `run` */
   runAll(texts: readonly string[]): Promise<void>;
   /** Whether SQLAlchemy takes ids from sequences on this server. @throws as `run` */

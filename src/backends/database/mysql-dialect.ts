@@ -1,6 +1,6 @@
 import type { ColumnKind } from "../../../protocol/result/database-tables.ts";
 import type { Dialect, SqlName } from "./database.ts";
-import { createTable, quoted, update } from "./sql-text.ts";
+import { changing, createTable, quoted, update } from "./sql-text.ts";
 import { wallClock } from "./wall-clock.ts";
 
 const TYPES: Readonly<Record<ColumnKind, string>> = {
@@ -10,6 +10,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
   bytes: "BLOB",
   text: "TEXT",
   moment: "DATETIME",
+  instant: "DATETIME(6)",
 };
 
 /** MySQL and MariaDB. Moments are kept as the clock shows them, without a zone and in whole seconds. */
@@ -41,11 +42,12 @@ export const MYSQL: Dialect = {
       const kept = (column: string): string =>
         keepSuccess ? `IF(status = 'SUCCESS', ${column}, VALUES(${column}))` : `VALUES(${column})`;
       // Assignments take effect from left to right: the status, which they ask for, is the last.
-      const ordered = columns.toSorted((one, other) => Number(one === "status") - Number(other === "status"));
+      const ordered = changing(upsert).toSorted((one, other) => Number(one === "status") - Number(other === "status"));
       return `INSERT INTO ${table} (${ids}${all.join(", ")}) VALUES (${id}${all.map(value).join(", ")})
 ON DUPLICATE KEY UPDATE ${ordered.map((column) => `${column} = ${kept(column)}`).join(", ")}`;
     },
   ],
+  forUpdate: " FOR UPDATE",
 };
 
 function quote(name: SqlName): string {

@@ -1,7 +1,15 @@
 import type { Pool, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { asBuffer } from "../../buffer.ts";
 import type { BackendOptions } from "../backend.ts";
-import { type Database, type ErrorKind, type SqlResult, type SqlValue, STATEMENT_MS } from "./database.ts";
+import {
+  type Database,
+  type ErrorKind,
+  type RunSql,
+  type SqlResult,
+  type SqlRunner,
+  type SqlValue,
+  STATEMENT_MS,
+} from "./database.ts";
 import { engineOptions } from "./engine-options.ts";
 import { MYSQL } from "./mysql-dialect.ts";
 import { mysqlOptions } from "./mysql-options.ts";
@@ -37,17 +45,39 @@ export class MysqlDatabase implements Database {
   }
 
   run(text: string, values: readonly SqlValue[], unlimited = false): Promise<SqlResult> {
+    return this.#connected((connection) => this.#run(connection, text, values, unlimited));
+  }
+
+  transaction<T>(work: (transaction: SqlRunner) => Promise<T>): Promise<T> {
+    return this.#connected(async (connection) => {
+      const run: RunSql = (text, values, unlimited) => this.#run(connection, text, values, unlimited);
+      await connection.beginTransaction();
+      try {
+        const result = await work({ dialect: this.dialect, run });
+        await connection.commit();
+        return result;
+      } catch (error) {
+        await connection.rollback().catch(() => connection.destroy());
+        throw error;
+      }
+    });
+  }
+
+  async #run(
+    connection: PoolConnection,
+    text: string,
+    values: readonly SqlValue[],
+    unlimited = false,
+  ): Promise<SqlResult> {
     const query = {
       sql: text,
       values: values.map((value) => (value instanceof Uint8Array ? asBuffer(value) : value)),
       ...(!unlimited && { timeout: STATEMENT_MS }),
     };
-    return this.#connected(async (connection) => {
-      const [result] = this.#prepares
-        ? await connection.execute<RowDataPacket[] | ResultSetHeader>(query)
-        : await connection.query<RowDataPacket[] | ResultSetHeader>(query);
-      return Array.isArray(result) ? { rows: result, changed: 0 } : { rows: [], changed: result.affectedRows };
-    });
+    const [result] = this.#prepares
+      ? await connection.execute<RowDataPacket[] | ResultSetHeader>(query)
+      : await connection.query<RowDataPacket[] | ResultSetHeader>(query);
+    return Array.isArray(result) ? { rows: result, changed: 0 } : { rows: [], changed: result.affectedRows };
   }
 
   /** Each for itself: MySQL ends a transaction where a table is made. */

@@ -1,6 +1,6 @@
 import type { ColumnKind } from "../../../protocol/result/database-tables.ts";
 import type { Dialect, SqlName } from "./database.ts";
-import { createTable, quoted, update } from "./sql-text.ts";
+import { changing, createTable, quoted, update } from "./sql-text.ts";
 
 const TYPES: Readonly<Record<ColumnKind, string>> = {
   integer: "INTEGER",
@@ -9,6 +9,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
   bytes: "BYTEA",
   text: "TEXT",
   moment: "TIMESTAMP WITHOUT TIME ZONE",
+  instant: "TIMESTAMP WITH TIME ZONE",
 };
 
 /** As what parameters are sent: a length is the column's to refuse, and a moment says where on the clock it is. */
@@ -19,6 +20,7 @@ const CASTS: Readonly<Record<ColumnKind | "list", string>> = {
   bytes: "bytea",
   text: "text",
   moment: "timestamptz",
+  instant: "timestamptz",
   list: "varchar[]",
 };
 
@@ -31,8 +33,9 @@ export const POSTGRES: Dialect = {
   parameter: (position, kind) => `$${position}::${CASTS[kind]}`,
   quote,
   selected(column, kind) {
-    if (kind !== "moment") return column;
-    const utc = `${column} AT TIME ZONE current_setting('TimeZone') AT TIME ZONE 'UTC'`;
+    if (kind !== "moment" && kind !== "instant") return column;
+    const own = kind === "moment" ? " AT TIME ZONE current_setting('TimeZone')" : "";
+    const utc = `${column}${own} AT TIME ZONE 'UTC'`;
     return `to_char(${utc}, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS ${column}`;
   },
   moment: (iso) => iso,
@@ -55,14 +58,18 @@ export const POSTGRES: Dialect = {
     (value) => {
       const { table, key, columns, nextId, keepSuccess } = upsert;
       const all = [key, ...columns];
+      const [ids, id] = nextId ? ["id, ", `${nextId}, `] : ["", ""];
       return `WITH changed AS (${update(upsert, value, "status IS DISTINCT FROM 'SUCCESS'")} RETURNING 1)
-INSERT INTO ${table} AS kept (id, ${all.join(", ")})
-SELECT ${nextId}, ${all.map(value).join(", ")}
+INSERT INTO ${table} AS kept (${ids}${all.join(", ")})
+SELECT ${id}${all.map(value).join(", ")}
 WHERE NOT EXISTS (SELECT 1 FROM changed) AND NOT EXISTS (SELECT 1 FROM ${table} WHERE ${key} = ${value(key)})
-ON CONFLICT (${key}) DO UPDATE SET ${columns.map((column) => `${column} = excluded.${column}`).join(", ")}
+ON CONFLICT (${key}) DO UPDATE SET ${changing(upsert)
+        .map((column) => `${column} = excluded.${column}`)
+        .join(", ")}
 ${keepSuccess ? "WHERE kept.status IS DISTINCT FROM 'SUCCESS'" : ""}`;
     },
   ],
+  forUpdate: " FOR UPDATE",
 };
 
 function quote(name: SqlName): string {

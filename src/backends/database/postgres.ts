@@ -1,6 +1,14 @@
 import pg from "pg";
 import type { BackendOptions } from "../backend.ts";
-import { type Database, type ErrorKind, type SqlResult, type SqlValue, STATEMENT_MS } from "./database.ts";
+import {
+  type Database,
+  type ErrorKind,
+  type RunSql,
+  type SqlResult,
+  type SqlRunner,
+  type SqlValue,
+  STATEMENT_MS,
+} from "./database.ts";
 import { engineOptions } from "./engine-options.ts";
 import { POSTGRES } from "./postgres-dialect.ts";
 import { postgresOptions } from "./postgres-options.ts";
@@ -27,8 +35,27 @@ export class PostgresDatabase implements Database {
     this.#pool.on("error", (error) => options.log.debug({ err: error }, `result backend: ${error.message}`));
   }
 
-  async run(text: string, values: readonly SqlValue[], unlimited = false): Promise<SqlResult> {
-    const { rows, rowCount } = await this.#pool.query({
+  run(text: string, values: readonly SqlValue[], unlimited = false): Promise<SqlResult> {
+    return this.#run(this.#pool, text, values, unlimited);
+  }
+
+  transaction<T>(work: (transaction: SqlRunner) => Promise<T>): Promise<T> {
+    return this.#connected(async (client) => {
+      await client.query("BEGIN");
+      const run: RunSql = (text, values, unlimited) => this.#run(client, text, values, unlimited);
+      const result = await work({ dialect: this.dialect, run });
+      await client.query("COMMIT");
+      return result;
+    });
+  }
+
+  async #run(
+    on: pg.Pool | pg.PoolClient,
+    text: string,
+    values: readonly SqlValue[],
+    unlimited = false,
+  ): Promise<SqlResult> {
+    const { rows, rowCount } = await on.query({
       text,
       values: [...values],
       ...(this.#prepares && { name: this.#nameOf(text) }),
@@ -37,12 +64,17 @@ export class PostgresDatabase implements Database {
     return { rows, changed: rowCount ?? 0 };
   }
 
-  async runAll(texts: readonly string[]): Promise<void> {
+  runAll(texts: readonly string[]): Promise<void> {
+    // Several statements in one query are one transaction.
+    return this.#connected(async (client) => void (await client.query(texts.join(";\n"))));
+  }
+
+  /** With a connection of its own, which is given up when anything went wrong; that ends its transaction as well. */
+  async #connected<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     let broken: Error | undefined;
     try {
-      // Several statements in one query are one transaction.
-      await client.query(texts.join(";\n"));
+      return await work(client);
     } catch (error) {
       broken = error as Error;
       throw error;

@@ -28,11 +28,15 @@ export function createTable(
  * @param value the placeholder of a column's value
  * @param notSuccess the condition that its status is not SUCCESS
  */
-export function update(
-  { table, key, columns, keepSuccess }: Upsert,
-  value: (column: string) => string,
-  notSuccess: string,
-): string {
-  const assignments = columns.map((column) => `${column} = ${value(column)}`).join(", ");
+export function update(upsert: Upsert, value: (column: string) => string, notSuccess: string): string {
+  const { table, key, keepSuccess } = upsert;
+  const assignments = changing(upsert)
+    .map((column) => `${column} = ${value(column)}`)
+    .join(", ");
   return `UPDATE ${table} SET ${assignments} WHERE ${key} = ${value(key)}${keepSuccess ? ` AND ${notSuccess}` : ""}`;
+}
+
+/** The columns that are written where the row is there. */
+export function changing({ columns, insertOnly }: Upsert): string[] {
+  return columns.filter((column) => !insertOnly.includes(column));
 }

@@ -1,6 +1,6 @@
 import type { ColumnKind } from "../../../protocol/result/database-tables.ts";
 import type { Dialect, SqlName } from "./database.ts";
-import { createTable, quoted, update } from "./sql-text.ts";
+import { changing, createTable, quoted, update } from "./sql-text.ts";
 import { wallClock } from "./wall-clock.ts";
 
 const TYPES: Readonly<Record<ColumnKind, string>> = {
@@ -10,6 +10,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
   bytes: "BLOB",
   text: "TEXT",
   moment: "DATETIME",
+  instant: "DATETIME",
 };
 
 /** SQLite from 3.24 on. Moments are text, as the clock shows them, without a zone. */
@@ -35,10 +36,13 @@ export const SQLITE: Dialect = {
       const { table, key, columns, keepSuccess } = upsert;
       const all = [key, ...columns];
       return `INSERT INTO ${table} (${all.join(", ")}) VALUES (${all.map(value).join(", ")})
-ON CONFLICT (${key}) DO UPDATE SET ${columns.map((column) => `${column} = excluded.${column}`).join(", ")}
+ON CONFLICT (${key}) DO UPDATE SET ${changing(upsert)
+        .map((column) => `${column} = excluded.${column}`)
+        .join(", ")}
 ${keepSuccess ? "WHERE status IS NOT 'SUCCESS'" : ""}`;
     },
   ],
+  forUpdate: "",
 };
 
 function quote(name: SqlName): string {

@@ -1,7 +1,7 @@
 import { ImproperlyConfigured } from "../../app/errors.ts";
 import { asBuffer } from "../../buffer.ts";
 import type { BackendOptions } from "../backend.ts";
-import type { Database, ErrorKind, SqlResult, SqlValue } from "./database.ts";
+import type { Database, ErrorKind, RunSql, SqlResult, SqlRunner, SqlValue } from "./database.ts";
 import { databaseUrl } from "./database-url.ts";
 import { SQLITE } from "./sqlite-dialect.ts";
 import { type OpenSqlite, type SqliteFile, type SqliteStatement, sqliteDriver } from "./sqlite-driver.ts";
@@ -37,10 +37,22 @@ export class SqliteDatabase implements Database {
   }
 
   async run(text: string, values: readonly SqlValue[]): Promise<SqlResult> {
-    const statement = this.#prepare(text);
-    const bound = values.map((value) => (value instanceof Uint8Array ? asBuffer(value) : value));
-    if (text.startsWith("SELECT")) return { rows: statement.all(...bound) as Record<string, unknown>[], changed: 0 };
-    return { rows: [], changed: Number(statement.run(...bound).changes) };
+    return execute(this.#prepare(text), text, values);
+  }
+
+  /** On a connection of its own, so that nothing else that this process does meanwhile becomes a part of it. */
+  async transaction<T>(work: (transaction: SqlRunner) => Promise<T>): Promise<T> {
+    const file = opened(this.#open, this.#path);
+    try {
+      file.exec("BEGIN IMMEDIATE");
+      const run: RunSql = async (text, values) => execute(file.prepare(text), text, values);
+      const result = await work({ dialect: this.dialect, run });
+      file.exec("COMMIT");
+      return result;
+    } finally {
+      // Ends the transaction, unless it was ended.
+      file.close();
+    }
   }
 
   async runAll(texts: readonly string[]): Promise<void> {
@@ -80,10 +92,19 @@ export class SqliteDatabase implements Database {
   }
 
   #opened(): SqliteFile {
-    if (this.#file) return this.#file;
-    const file = this.#open(this.#path);
-    file.exec("PRAGMA busy_timeout = 0");
-    this.#file = file;
-    return file;
+    this.#file ??= opened(this.#open, this.#path);
+    return this.#file;
   }
+}
+
+function opened(open: OpenSqlite, path: string): SqliteFile {
+  const file = open(path);
+  file.exec("PRAGMA busy_timeout = 0");
+  return file;
+}
+
+function execute(statement: SqliteStatement, text: string, values: readonly SqlValue[]): SqlResult {
+  const bound = values.map((value) => (value instanceof Uint8Array ? asBuffer(value) : value));
+  if (text.startsWith("SELECT")) return { rows: statement.all(...bound) as Record<string, unknown>[], changed: 0 };
+  return { rows: [], changed: Number(statement.run(...bound).changes) };
 }

@@ -1,9 +1,9 @@
-import type { DatabaseTable } from "../../../protocol/result/database-tables.ts";
+import type { DatabaseTable, TableColumns } from "../../../protocol/result/database-tables.ts";
 import type { Database, SqlName } from "./database.ts";
 
 /** A table as it is there. */
 export interface FoundTable {
-  readonly table: DatabaseTable;
+  readonly table: TableColumns;
   /** Quoted, with its schema. */
   readonly quoted: string;
   /** Tables that an older Celery made have fewer columns; those that are not known here are left out. */
@@ -63,13 +63,25 @@ async function look(
     statements.push(`CREATE SEQUENCE ${quotedSequence}`);
   }
   if (there.size === 0) statements.push(...dialect.create(table, name, sequences));
-  const found: FoundTable = {
-    table,
-    quoted: dialect.quote(name),
-    columns: new Set(Object.keys(table.columns).filter((column) => there.has(column))),
-    nextId: sequences && !automatic ? dialect.nextId(quotedSequence) : null,
-  };
-  return { found, statements };
+  const nextId = sequences && !automatic ? dialect.nextId(quotedSequence) : null;
+  return { found: { ...foundTable(database, table, name, there), nextId }, statements };
+}
+
+/** A table that somebody else makes; null when it is not there. @throws the driver's error */
+export async function existingTable(database: Database, table: TableColumns): Promise<FoundTable | null> {
+  const name = { schema: null, name: table.name };
+  const there = await columnsOf(database, name);
+  return there.size > 0 ? foundTable(database, table, name, there) : null;
+}
+
+function foundTable(
+  { dialect }: Database,
+  table: TableColumns,
+  name: SqlName,
+  there: ReadonlyMap<string, unknown>,
+): FoundTable {
+  const columns = new Set(Object.keys(table.columns).filter((column) => there.has(column)));
+  return { table, quoted: dialect.quote(name), columns, nextId: null };
 }
 
 /** Columns by name, and whether their values come by themselves; none when it is not there. */

@@ -1,4 +1,4 @@
-import type { ResultNode } from "../../../protocol/result/result-tuple.ts";
+import { isNested, type ResultNode } from "../../../protocol/result/result-tuple.ts";
 import type { ChordPart, ChordStore, ReadyChord } from "../backend.ts";
 import type { MemoryChord, MemoryStore } from "./store.ts";
 
@@ -15,7 +15,7 @@ export class MemoryChords implements ChordStore {
   }
 
   async saveHeader(header: ResultNode): Promise<void> {
-    this.#store.headers.set(header.id, header);
+    if (isNested(header)) this.#store.headers.set(header.id, header);
   }
 
   async addPart(groupId: string): Promise<void> {

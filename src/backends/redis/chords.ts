@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { ResultKeys } from "../../../protocol/result/keys.ts";
-import type { ResultNode } from "../../../protocol/result/result-tuple.ts";
+import { isNested, type ResultNode } from "../../../protocol/result/result-tuple.ts";
 import { asBuffer } from "../../buffer.ts";
 import type { ChordPart, ChordStore, ReadyChord, ResultCodec } from "../backend.ts";
 import type { ScriptedRedis } from "./scripts.ts";
@@ -56,7 +56,7 @@ export class RedisChords implements ChordStore {
   }
 
   async saveHeader(header: ResultNode): Promise<void> {
-    await this.#context.saveGroup(header);
+    if (isNested(header)) await this.#context.saveGroup(header);
   }
 
   async addPart(groupId: string): Promise<void> {

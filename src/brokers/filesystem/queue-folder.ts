@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { byTurn, messageFile, queueOf } from "../../../protocol/transport/filesystem.ts";
+import { byTurn, isQueueFileName, messageFile, queueOf } from "../../../protocol/transport/filesystem.ts";
+import { OperationalError } from "../../app/errors.ts";
 
 /** The messages of all queues, one file each, in one folder. */
 export class QueueFolder {
@@ -17,8 +18,12 @@ export class QueueFolder {
   /**
    * Adds a message. It is written under a name that no reader looks for, then renamed: nobody sees half of it.
    * @param file its name, for one that goes back to its old place; a new one at the end otherwise
+   * @throws OperationalError for a queue whose name would lead out of the folder
    */
-  put(queue: string, text: string, file = this.#nextFile(queue)): Promise<void> {
+  async put(queue: string, text: string, file = this.#nextFile(queue)): Promise<void> {
+    if (!isQueueFileName(queue)) {
+      throw new OperationalError(`queue ${JSON.stringify(queue)} cannot be part of a file's name`);
+    }
     // Without the queue's name: up to 5.6, kombu takes any file that has it somewhere before `.msg`.
     const scratch = join(this.path, `.${file.slice(0, file.indexOf("."))}.part`);
     const before = this.#putting;

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { nodeFormat } from "../../app/nodename.ts";
 import type { Logger, Worker } from "../../index.ts";
 import { maskedUrl } from "../../masked-url.ts";
 import { banner } from "../banner.ts";
@@ -9,7 +10,9 @@ import { serveHealth } from "../health.ts";
 import { includeModule } from "../load-app.ts";
 import { LOG_LEVELS } from "../log.ts";
 import { takePidfile } from "../pidfile.ts";
+import { runAgain } from "../restart.ts";
 import { stopOnSignals } from "../signals.ts";
+import { addUnsupportedOptions, refuseUnsupported } from "../unsupported.ts";
 import { address, count, countOrNone, names, range, seconds } from "../values.ts";
 
 interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
@@ -41,12 +44,12 @@ const POOLS = ["async", "solo", "threads", "processes", "prefork", "eventlet", "
 
 /** `celeriac worker`. Mirrors `celery/bin/worker.py`. */
 export function addWorkerCommand(program: Command, done: (exitCode: number) => void): void {
-  program
-    .command("worker")
+  addUnsupportedOptions(program.command("worker"))
     .summary("start a worker")
     .description(
       "Starts a worker: it takes tasks from queues and runs them until it is stopped. SIGTERM or Ctrl+C stops it warm, " +
-        "which lets running tasks finish; a second one stops it cold.",
+        "which lets running tasks finish; a second one, or SIGQUIT, stops it cold. SIGHUP restarts it, SIGUSR1 shows " +
+        "what runs.",
     )
     .optionsGroup("Worker Options:")
     .option(
@@ -56,19 +59,19 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
     .option("-I, --include <modules>", "more modules to import, with commas between them", names)
     .option(
       "-S, --statedb <path>",
-      "keep revoked tasks in this file between two runs; %n is the node's name before the @, %h all of it",
+      "keep revoked tasks in this file between two runs; %n is the node's name before the @, %p all of it",
     )
     .option("--purge", "drop all waiting tasks first; they cannot be had back")
     .option("--discard", "the same as --purge")
     .addOption(logLevel())
-    .option("-f, --logfile <path>", "append the log to a file; stderr otherwise")
+    .option("-f, --logfile <path>", "append the log to a file; stderr otherwise; %n %h %d %i are filled in")
     .addOption(
       new Option("--logformat <format>", "how a line looks; pretty on a terminal, else json").choices([
         "pretty",
         "json",
       ]),
     )
-    .option("--pidfile <path>", "write the process id there, and remove it at the end")
+    .option("--pidfile <path>", "write the process id there, and remove it at the end; %n %h %d are filled in")
     .option("--health <host:port>", "answer 200 on / while it consumes, 503 when not", address)
     .optionsGroup("Pool Options:")
     .option(
@@ -102,6 +105,7 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
 async function runWorker(
   options: WorkerCommandOptions & { discard?: boolean; withoutHeartbeat?: boolean },
 ): Promise<number> {
+  refuseUnsupported({ ...options });
   const { app, log, quiet, childOptions } = await commandContext(options, { needsApp: true });
   let removePidfile: (() => void) | undefined;
   try {
@@ -135,10 +139,13 @@ async function runWorker(
         banner(app, worker, maskedUrl([brokerReadUrl ?? brokerUrl].flat().join(";")), worker.queues),
       );
     }
-    if (options.pidfile !== undefined) removePidfile = takePidfile(options.pidfile);
+    if (options.pidfile !== undefined) removePidfile = takePidfile(nodeFormat(options.pidfile, worker.hostname));
     if (options.health) await startHealth(options.health, worker);
     reportStrayErrors(log.log);
-    const stop = stopOnSignals(worker, log.say);
+    const stop = stopOnSignals(worker, log.say, {
+      hangupRestarts: !process.stdin.isTTY,
+      termIsQuit: process.env.REMAP_SIGTERM === "SIGQUIT",
+    });
     try {
       await Promise.race([worker.start(), worker.stopped, stop.exitCode]);
     } catch (error) {
@@ -155,11 +162,12 @@ async function runWorker(
       worker.stopped.then(() => (stop.asked ? stop.exitCode : EX_OK)),
     ]);
     await app.close();
-    return exitCode;
+    if (!stop.restart) return exitCode;
   } finally {
     removePidfile?.();
     log.flush();
   }
+  return runAgain();
 }
 
 function given<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
