@@ -115,7 +115,8 @@ function client(transport: Transport): void {
     await eventually(() => other.logged(`${NODE} joined the party`).length > 0);
     await app.control.heartbeat({ destination: [started.hostname] });
     const action = other.app.signature("tasks.note", ["elected"], { queue: sides.queues.typescript }).toJSON();
-    await app.control.election("one", "task", action);
+    // Asked of this one alone: two Python workers that both propose may end with an IndexError of Celery's own.
+    await app.control.election("one", "task", action, { destination: [started.hostname] });
     await eventually(() => ran.includes("elected"), 20_000);
     expect(of(await inspect().ping())).toEqual({ ok: "pong" });
     await other.app.close();

@@ -11,7 +11,7 @@ export function stats(context: PanelContext): Record<string, unknown> {
     pid: process.pid,
     clock: String(clock.value),
     uptime,
-    pool: poolInfo(context),
+    pool: poolInfo(context, broker.transport),
     ...(autoscaler && { autoscaler: autoscaler.info() }),
     broker: brokerInfo(broker.url, broker.transport, settings),
     prefetch_count: consumer.prefetch,
@@ -20,7 +20,7 @@ export function stats(context: PanelContext): Record<string, unknown> {
 }
 
 /** Mirrors `celery/concurrency/prefork.py _get_info`, which monitors know best. */
-function poolInfo({ pool, settings, state }: PanelContext): Record<string, unknown> {
+function poolInfo({ pool, settings, state }: PanelContext, transport: string): Record<string, unknown> {
   const { taskSoftTimeLimit, taskTimeLimit } = settings;
   return {
     implementation: `celeriac:${pool.name}`,
@@ -29,14 +29,19 @@ function poolInfo({ pool, settings, state }: PanelContext): Record<string, unkno
     "max-tasks-per-child": settings.workerMaxTasksPerChild ?? "N/A",
     "put-guarded-by-semaphore": false,
     timeouts: [taskSoftTimeLimit ?? 0, taskTimeLimit ?? 0],
-    writes: {
-      total: state.processed,
-      avg: "1.00",
-      all: "1.00",
-      raw: String(state.processed),
-      strategy: "fair",
-      inqueues: { total: 1, active: Math.min(1, pool.active) },
-    },
+    writes: transport === "filesystem" ? "N/A" : writes(state.processed, pool.active),
+  };
+}
+
+/** How tasks were spread over the processes, which there is one of to tell of. */
+function writes(processed: number, active: number): Record<string, unknown> {
+  return {
+    total: processed,
+    avg: "1.00",
+    all: "1.00",
+    raw: String(processed),
+    strategy: "fair",
+    inqueues: { total: 1, active: Math.min(1, active) },
   };
 }
 
