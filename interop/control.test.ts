@@ -162,7 +162,7 @@ for to in ${JSON.stringify(Object.values(sides.queues))}:
     expect(given[OURS]?.reply).toMatchObject({ task_default_queue: sides.queues.typescript });
     const all = await client.run<Answers>("inspect('conf', with_defaults=True)");
     const [mine, python] = [all[OURS]?.reply, all[THEIRS]?.reply] as [Shape, Shape];
-    const own = ["compatibility", "inflated_size_limit", "override_backends"];
+    const own = ["compatibility", "django_database_url", "inflated_size_limit", "override_backends"];
     own.push("task_publish_timeout_ms", "task_redelivery_limit");
     expect(Object.keys(mine).filter((name) => !(name in python) && !own.includes(name))).toEqual([]);
     expect(JSON.stringify(all[OURS])).not.toContain("guest:guest");

@@ -42,6 +42,7 @@ export class Worker {
   readonly #stop = new AbortController();
   #started: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   #broker: Broker | undefined;
   #consumer: TaskConsumer | undefined;
   #pidbox: Pidbox | undefined;
@@ -401,7 +402,13 @@ export class Worker {
     await this.#close();
   }
 
-  async #close(): Promise<void> {
+  /** Once: a cold stop that overtakes a warm one must not close the broker before the other has put messages back. */
+  #close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
     this.#heartbeat?.stop();
     this.#autoscaler?.stop();
     await this.#pool.terminate();

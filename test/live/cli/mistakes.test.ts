@@ -42,7 +42,7 @@ describe.concurrent("a wrong setting says what is wrong, in which module, and wh
     [
       "none of the choices",
       "{ compatibility: '4.0' }",
-      `Setting compatibility cannot be '4.0': Invalid option: expected one of "5.0"|"5.2"|"5.3"|"5.7"`,
+      `Setting compatibility cannot be '4.0': Invalid option: expected one of "5.0"|"5.2"|"5.3"|"5.4"|"5.5"|"5.6"|"5.7"`,
     ],
     ["neither kind", "{ broker: 5 }", "Setting brokerUrl cannot be 5: Invalid input: expected string or array"],
     [
