@@ -23,7 +23,8 @@ export interface PythonSide {
   env?: Record<string, string>;
 }
 
-function environment(side: PythonSide): NodeJS.ProcessEnv {
+/** What the Python side is told. */
+export function environment(side: PythonSide): NodeJS.ProcessEnv {
   const { broker, backend, queue, settings, app, env } = side;
   return {
     ...process.env,
@@ -135,6 +136,10 @@ export class PythonWorker implements AsyncDisposable {
   /** Its log so far. */
   get output(): string {
     return this.#process.output;
+  }
+
+  get running(): boolean {
+    return this.#process.running;
   }
 
   async start(): Promise<void> {

@@ -8,9 +8,18 @@ import { promisify } from "node:util";
  * @param version one of versions.json
  * @param extra more requirements, for an environment of its own: `django`
  */
-export async function madeVenv(version: string, ...extra: string[]): Promise<string | undefined> {
+export function madeVenv(version: string, ...extra: string[]): Promise<string | undefined> {
+  return made("make-venv", version, ...extra);
+}
+
+/** The same with Flower in it, of the version that versions.json names. */
+export function madeFlower(): Promise<string | undefined> {
+  return made("make-flower");
+}
+
+async function made(script: string, ...args: string[]): Promise<string | undefined> {
   try {
-    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python/make-venv"), [version, ...extra]);
+    const { stdout } = await promisify(execFile)(join(import.meta.dirname, "python", script), args);
     return stdout.trim();
   } catch (error) {
     const { code, stderr } = error as { code?: unknown; stderr?: string };

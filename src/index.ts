@@ -1,4 +1,5 @@
 export type { Compatibility } from "../protocol/compatibility.ts";
+export type { CeleryEvent } from "../protocol/event/event.ts";
 export { FrozenSet, OrderedDict, Tuple, tuple } from "../protocol/python/collections.ts";
 export { DateTime, PlainDate, PlainTime } from "../protocol/python/datetime.ts";
 export { Decimal } from "../protocol/python/decimal.ts";
@@ -12,7 +13,7 @@ export type { ResultNode } from "../protocol/result/result-tuple.ts";
 export type { State } from "../protocol/result/states.ts";
 export { type PickleOptions, pickleSerializer } from "../protocol/serialization/pickle.ts";
 export type { Payload, Serializer } from "../protocol/serialization/serializer.ts";
-export { Celery, type CurrentTask, type GivenSettings } from "./app/app.ts";
+export { Celery, type ControlFunction, type ControlState, type CurrentTask, type GivenSettings } from "./app/app.ts";
 export { chain, chord, GroupSignature, group } from "./app/canvas.ts";
 export { ValidationError } from "./app/contract.ts";
 export {
@@ -60,7 +61,13 @@ export type {
   ResultCodec,
 } from "./backends/backend.ts";
 export { KeyValueBackend, type StoredValue } from "./backends/key-value.ts";
-export { Control, Inspect } from "./control/control.ts";
+export { Control, type ControlOptions, type TerminateOptions } from "./control/control.ts";
+export { Inspect, type InspectOptions } from "./control/inspect.ts";
+export type { Reply } from "./control/mailbox.ts";
+export type { CommandInfo } from "./control/panel.ts";
+export { Events } from "./events/events.ts";
+export { type EventHandlers, EventReceiver, type ReceiverOptions } from "./events/receiver.ts";
+export { State as EventState, type StateOptions, type TaskSeen, type WorkerSeen } from "./events/state.ts";
 export type { Logger } from "./logger.ts";
 export type { Worker } from "./worker/worker.ts";
 export type { WorkerOptions } from "./worker/worker-options.ts";

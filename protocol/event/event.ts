@@ -1,4 +1,5 @@
 import { Float } from "../python/numbers.ts";
+import { type Exchange, exchange, type Queue, queue } from "../transport/entities.ts";
 
 /** An event as it is sent: a dict whose only fixed part is its type. Mirrors `celery/events/event.py Event`. */
 export interface CeleryEvent {
@@ -26,6 +27,47 @@ export function eventGroup(type: string): string {
 
 /** How many events of one group a worker holds back at the most. */
 export const EVENT_BUFFER_LIMIT = 24;
+
+/**
+ * The exchange that events are sent to. Redis has no topics that monitors could subscribe to: there it is a fanout
+ * with patterns. Mirrors `celery/events/event.py get_exchange`.
+ *
+ * @param name `eventExchange`
+ * @param transport kombu's `driver_type`
+ */
+export function eventExchange(name: string, transport: string): Exchange {
+  return exchange(name, { type: transport === "redis" ? "fanout" : "topic" });
+}
+
+/** What `eventQueue…` settings say about a monitor's queue. */
+export interface EventQueueOptions {
+  /** `eventQueuePrefix`. */
+  prefix: string;
+  /** Seconds that an event waits at the most. */
+  ttl: number | null;
+  /** Seconds after which the queue of a monitor that is gone goes as well. */
+  expires: number | null;
+  exclusive: boolean;
+  durable: boolean;
+}
+
+/**
+ * The queue on which a monitor gets events. Mirrors `celery/events/receiver.py EventReceiver`.
+ * @param routingKey a pattern: `#` for all, `worker.#` for those about workers
+ */
+export function eventQueue(nodeId: string, bound: Exchange, routingKey: string, options: EventQueueOptions): Queue {
+  return queue(`${options.prefix}.${nodeId}`, {
+    exchange: bound,
+    routingKey,
+    durable: options.durable,
+    exclusive: options.exclusive,
+    autoDelete: !options.durable,
+    arguments: {
+      ...(options.expires !== null && { "x-expires": Math.trunc(options.expires * 1000) }),
+      ...(options.ttl !== null && { "x-message-ttl": Math.trunc(options.ttl * 1000) }),
+    },
+  });
+}
 
 /**
  * The field `utcoffset`. Mirrors `celery/utils/time.py utcoffset`, which cuts to whole hours up to 5.6.

@@ -9,11 +9,15 @@ import { customSerializer, type Payload, type Serializer } from "../../protocol/
 import { createBackend, createBroker } from "../adapters.ts";
 import type { BackendOptions, ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
+import { COMMANDS } from "../control/commands/index.ts";
 import { controlContent } from "../control/content.ts";
 import { Control } from "../control/control.ts";
 import { Mailbox } from "../control/mailbox.ts";
 import { mailboxOptions } from "../control/mailbox-options.ts";
+import { type CommandInfo, Panel } from "../control/panel.ts";
+import type { PanelContext } from "../control/panel-context.ts";
 import { EventDispatcher } from "../events/dispatcher.ts";
+import { Events } from "../events/events.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
 import { selfInPlace } from "../worker/self.ts";
@@ -21,6 +25,7 @@ import { TaskRunner } from "../worker/task-runner.ts";
 import { Worker } from "../worker/worker.ts";
 import type { WorkerOptions } from "../worker/worker-options.ts";
 import { authFromSettings } from "./auth.ts";
+import { bugReport } from "./bug-report.ts";
 import { CanvasSender } from "./canvas.ts";
 import { LamportClock } from "./clock.ts";
 import { ValidationError } from "./contract.ts";
@@ -53,6 +58,12 @@ export type GivenSettings = Partial<Settings> & {
   [setting: string]: unknown;
 };
 
+/** What a remote control command of one's own does. */
+export type ControlFunction = (state: ControlState, args: Record<string, unknown>) => unknown;
+
+/** What a remote control command of one's own sees of the worker that it runs in. */
+export type ControlState = Pick<PanelContext, "hostname" | "log" | "settings" | "uptime" | "shutdown" | "heartbeat">;
+
 /** A running task as `app.currentTask` shows it. */
 export type CurrentTask = Self;
 
@@ -69,11 +80,15 @@ export class Celery implements AsyncDisposable {
   readonly name: string;
   readonly settings: Settings;
   readonly control: Control;
+  /** What can be learned of the cluster by listening. */
+  readonly events: Events;
   /** The serializers by name; `register` adds one's own. */
   readonly serializers: SerializerRegistry;
   readonly clock = new LamportClock();
   readonly queues: Queues;
   readonly #log: Logger;
+  readonly #givenSettings: readonly string[];
+  readonly #panel = new Panel(COMMANDS);
   readonly #tasks = new Map<string, TaskDefinition>();
   readonly #running = new AsyncLocalStorage<Running>();
   readonly #replyTo = randomUUID();
@@ -83,7 +98,7 @@ export class Celery implements AsyncDisposable {
   readonly #workers = new Set<Worker>();
   #broker: Promise<Broker> | undefined;
   #backend: Promise<ResultBackend> | undefined;
-  #events: EventDispatcher | undefined;
+  #dispatched: EventDispatcher | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
 
@@ -93,13 +108,18 @@ export class Celery implements AsyncDisposable {
     this.name = name;
     const { broker, backend, log, ...others } = { ...given, ...overridingSettings() };
     const environment = settingsFromEnvironment(process.env);
-    const { settings, ignored } = resolveSettings({
+    const {
+      settings,
+      given: givenSettings,
+      ignored,
+    } = resolveSettings({
       ...environment,
       ...others,
       ...(broker !== undefined && { brokerUrl: broker }),
       ...(backend !== undefined && { resultBackend: backend }),
     });
     this.settings = settings;
+    this.#givenSettings = givenSettings;
     this.serializers = serializersOf(settings.compatibility);
     this.#log = log ?? SILENT;
     if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
@@ -134,16 +154,16 @@ export class Celery implements AsyncDisposable {
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
     });
-    this.control = new Control(
-      new Mailbox({
-        broker: () => this.broker(),
-        clock: this.clock,
-        oid: this.#replyTo,
-        options: mailboxOptions(settings),
-        content: controlContent(this.serializers, settings),
-        publishTimeoutMs: settings.taskPublishTimeoutMs,
-      }),
-    );
+    const mailbox = new Mailbox({
+      broker: () => this.broker(),
+      clock: this.clock,
+      oid: this.#replyTo,
+      options: mailboxOptions(settings),
+      content: controlContent(this.serializers, settings),
+      publishTimeoutMs: settings.taskPublishTimeoutMs,
+    });
+    this.control = new Control({ mailbox, purge: () => this.#purge() });
+    this.events = this.#eventsOver(() => this.broker());
   }
 
   /**
@@ -248,6 +268,33 @@ export class Celery implements AsyncDisposable {
     );
   }
 
+  /**
+   * Adds a remote control command that does something; `app.control.broadcast(name, args)` calls it. Mirrors
+   * `celery/worker/control.py control_command`.
+   *
+   * @param info its name, or all that its users are told
+   * @param run called in each worker with what it may see, and the command's arguments; what it returns, or resolves
+   *   to, is the reply
+   */
+  controlCommand(info: string | CommandInfo, run: ControlFunction): void {
+    this.#panel.register({ ...(typeof info === "string" ? { name: info } : info), type: "control", run });
+  }
+
+  /** The same for a command that asks and changes nothing; `app.control.inspect().request(name, args)` calls it. */
+  inspectCommand(info: string | CommandInfo, run: ControlFunction): void {
+    this.#panel.register({ ...(typeof info === "string" ? { name: info } : info), type: "inspect", run });
+  }
+
+  /** The remote control commands that are known here, by name. */
+  remoteCommands(type: "inspect" | "control"): CommandInfo[] {
+    return this.#panel.ofType(type).map(({ run: _, type: __, ...info }) => info);
+  }
+
+  /** What a bug report needs: versions, the platform and the settings, passwords masked. */
+  bugReport(): string {
+    return bugReport(this.name, this.settings);
+  }
+
   /** A worker for the tasks of this application, in this process. */
   worker(options: WorkerOptions = {}): Worker {
     const worker = new Worker(this.#workerContext(), options);
@@ -269,7 +316,7 @@ export class Celery implements AsyncDisposable {
   /** Workers stop first: tasks that finish meanwhile still send others, and store their results. */
   async #close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.stop()));
-    await this.#events?.flush();
+    await this.#dispatched?.flush();
     this.#closed = true;
     const [broker, backend] = await Promise.allSettled([this.#broker, this.#backend]);
     if (backend.status === "fulfilled") await backend.value?.close();
@@ -389,13 +436,25 @@ export class Celery implements AsyncDisposable {
     return bound instanceof Promise ? bound.then(send, refuse) : send();
   }
 
-  async #sendEvent(type: string, fields: Record<string, unknown>): Promise<void> {
-    this.#events ??= this.#dispatcher(anonNodename(), () => this.broker());
-    await this.#events.publish(type, fields);
+  async #purge(): Promise<number> {
+    const broker = await this.#connectedBroker();
+    const counts = await Promise.all(this.queues.consumeFrom.map((name) => broker.purge(name)));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  #dispatcher(hostname: string, broker: () => Promise<Broker>, bufferGroups: string[] = []): EventDispatcher {
+  async #sendEvent(type: string, fields: Record<string, unknown>): Promise<void> {
+    this.#dispatched ??= this.#dispatcher(anonNodename(), () => this.broker());
+    await this.#dispatched.publish(type, fields);
+  }
+
+  #dispatcher(
+    hostname: string,
+    broker: () => Promise<Broker>,
+    bufferGroups: string[] = [],
+    groups?: string[],
+  ): EventDispatcher {
     return new EventDispatcher({
+      ...(groups && { groups }),
       broker,
       clock: this.clock,
       serializers: this.serializers,
@@ -406,6 +465,18 @@ export class Celery implements AsyncDisposable {
       bufferGroups,
       publishTimeoutMs: this.settings.taskPublishTimeoutMs,
       log: this.#log,
+    });
+  }
+
+  #eventsOver(broker: () => Promise<Broker>): Events {
+    const { settings, serializers, clock } = this;
+    return new Events({
+      broker,
+      settings,
+      serializers,
+      clock,
+      log: this.#log,
+      wakeupWorkers: () => this.control.heartbeat(),
     });
   }
 
@@ -421,6 +492,9 @@ export class Celery implements AsyncDisposable {
     return {
       name,
       settings,
+      givenSettings: this.#givenSettings,
+      panel: this.#panel,
+      control: this.control,
       serializers,
       clock,
       queues,
@@ -434,7 +508,10 @@ export class Celery implements AsyncDisposable {
       createReadBroker: () => this.createBroker(settings.brokerReadUrl ?? settings.brokerUrl, `${name}:worker`),
       writeBroker: () => this.#connectedBroker(),
       backend: () => this.backend(),
-      dispatcher: (hostname, bufferGroups) => this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups),
+      dispatcher: (hostname, bufferGroups, groups) =>
+        this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups, groups),
+      report: () => this.bugReport(),
+      events: (broker) => this.#eventsOver(async () => broker),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
       runAs: (running, run) => this.#running.run(running, run),
       isoNow: () => dateDone(new Date(), settings),

@@ -63,6 +63,11 @@ export class Queues {
     return this.#add(this.#missing(name));
   }
 
+  /** Whether a queue of this name is known by now. */
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
   /** Every queue known by now. */
   all(): Queue[] {
     return [...this.#byName.values()];

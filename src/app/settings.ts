@@ -130,6 +130,8 @@ export interface Settings {
   taskRedeliveryLimit: number | null;
   taskTimeLimit: number | null;
   taskSoftTimeLimit: number | null;
+  /** The rate limit of tasks that have none of their own: `10/s`, `100/m`, `5/h`, or a number a second. */
+  taskDefaultRateLimit: string | number | null;
   taskSendSentEvent: boolean;
   taskInheritParentPriority: boolean;
   taskReprMaxlevels: number;
@@ -151,6 +153,10 @@ export interface Settings {
   /** True to end late acknowledged tasks when the connection to the broker is lost, which gives them to others. */
   workerCancelLongRunningTasksOnConnectionLoss: boolean;
   workerPool: string;
+  workerPoolRestarts: boolean;
+  workerDisableRateLimits: boolean;
+  /** Path of the file in which the worker keeps its revoked tasks between two runs; `-S` of the command. */
+  workerStateDb: string | null;
   /** True to look at the result of a late acknowledged task that is delivered again, and not to run it twice. */
   workerDeduplicateSuccessfulTasks: boolean;
   /** How many tasks a child of the pools `threads` and `processes` runs before it is replaced. */
@@ -300,6 +306,7 @@ const schema = z.object({
   taskRedeliveryLimit: z.int().positive().nullable().default(20),
   taskTimeLimit: seconds.nullable().default(null),
   taskSoftTimeLimit: seconds.nullable().default(null),
+  taskDefaultRateLimit: z.union([z.string(), z.number().nonnegative()]).nullable().default(null),
   taskSendSentEvent: z.boolean().default(false),
   taskInheritParentPriority: z.boolean().default(false),
   taskReprMaxlevels: whole.default(3),
@@ -317,6 +324,9 @@ const schema = z.object({
   workerEnableSoftShutdownOnIdle: z.boolean().default(false),
   workerCancelLongRunningTasksOnConnectionLoss: z.boolean().default(false),
   workerPool: z.string().default("async"),
+  workerPoolRestarts: z.boolean().default(false),
+  workerDisableRateLimits: z.boolean().default(false),
+  workerStateDb: z.string().nullable().default(null),
   workerDeduplicateSuccessfulTasks: z.boolean().default(false),
   workerMaxTasksPerChild: z.int().positive().nullable().default(null),
   workerMaxMemoryPerChild: z.int().positive().nullable().default(null),
@@ -357,6 +367,8 @@ const NAMES = Object.keys(schema.shape);
 /** The settings of an application, and the names of those that were given and have no effect. */
 export interface ResolvedSettings {
   settings: Settings;
+  /** Names of the settings that were given, in camelCase. */
+  given: string[];
   ignored: string[];
 }
 
@@ -378,7 +390,7 @@ export function resolveSettings(given: Record<string, unknown>): ResolvedSetting
   const result = schema.safeParse(known);
   if (!result.success)
     throw new ImproperlyConfigured(result.error.issues.map((issue) => problem(issue, known)).join("; "));
-  return { settings: result.data, ignored };
+  return { settings: result.data, given: Object.keys(known), ignored };
 }
 
 /** `task_default_queue` as `taskDefaultQueue`. */

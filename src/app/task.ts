@@ -1,5 +1,6 @@
 import { Contract, type ObjectSchema, type Schema, validate } from "./contract.ts";
 import { bindArguments, namedParameters, type Parameter, parametersOf } from "./parameters.ts";
+import { rate } from "./rate.ts";
 import type { AsyncResult } from "./result.ts";
 import { type SendOptions, wireOptions } from "./send-options.ts";
 import type { Settings } from "./settings.ts";
@@ -144,8 +145,11 @@ export class TaskDefinition {
   readonly trackStarted: boolean;
   readonly maxRetries: number | null;
   readonly defaultRetryDelay: number;
-  readonly timeLimit: number | null;
-  readonly softTimeLimit: number | null;
+  /** Seconds; remote control changes it, as it does the next two. */
+  timeLimit: number | null;
+  softTimeLimit: number | null;
+  /** `10/s`, `100/m`, `5/h`, or a number a second; null or 0 for none. */
+  rateLimit: string | number | null;
   readonly sendEvents: boolean;
   readonly resultreprMaxsize: number;
   /**
@@ -186,6 +190,12 @@ export class TaskDefinition {
     this.defaultRetryDelay = options.defaultRetryDelay ?? 180;
     this.timeLimit = timeLimit;
     this.softTimeLimit = softTimeLimit;
+    this.rateLimit = options.rateLimit ?? settings.taskDefaultRateLimit;
+    try {
+      rate(this.rateLimit);
+    } catch (error) {
+      throw new RangeError(`task ${options.name}: rateLimit: ${(error as Error).message}`);
+    }
     this.sendEvents = options.sendEvents ?? true;
     this.resultreprMaxsize = options.resultreprMaxsize ?? 1024;
     const own = Object.fromEntries(EXECUTION_OPTIONS.map((name) => [name, options[name]]));

@@ -75,6 +75,13 @@ export interface Broker extends AsyncDisposable {
   publish(message: Message, route: Route, timeoutMs: number): Promise<void>;
 
   /**
+   * Sends a message to all that listen on a fanout exchange.
+   * @returns how many get it, where the transport tells; 0 is certain, undefined may be any number
+   * @throws OperationalError as {@link publish} does
+   */
+  announce?(message: Message, exchange: string, timeoutMs: number): Promise<number | undefined>;
+
+  /**
    * Starts delivering from queues, which are declared first.
    * @throws OperationalError when the connection is lost meanwhile
    */

@@ -1,7 +1,9 @@
 import { Command } from "commander";
 import { VERSION } from "../version.ts";
 import { addCallCommand } from "./commands/call.ts";
+import { addEventsCommand } from "./commands/events.ts";
 import { addPurgeCommand } from "./commands/purge.ts";
+import { addRemoteCommands } from "./commands/remote.ts";
 import { addReportCommand } from "./commands/report.ts";
 import { addResultCommand } from "./commands/result.ts";
 import { addStatusCommand } from "./commands/status.ts";
@@ -32,6 +34,8 @@ export function celeriac(done: (exitCode: number) => void): Command {
   addCallCommand(program);
   addResultCommand(program);
   addStatusCommand(program);
+  addRemoteCommands(program);
+  addEventsCommand(program);
   addPurgeCommand(program);
   addReportCommand(program);
   program

@@ -1,30 +1,37 @@
+import { Inspect, type InspectOptions } from "./inspect.ts";
 import type { BroadcastOptions, Mailbox, Reply } from "./mailbox.ts";
 
 /** How a command and its replies are handled. */
 export type ControlOptions = BroadcastOptions;
 
-/** Where an inspection looks, and how long it waits. */
-export interface InspectOptions {
-  /** Node names; everyone when left out. */
-  destination?: readonly string[];
-  /** Seconds to wait for each further reply; 1 unless given. */
-  timeout?: number;
-  pattern?: string;
-  matcher?: "glob" | "pcre";
-  limit?: number;
+/** How a task that runs is ended. */
+export interface TerminateOptions extends ControlOptions {
+  /** Sent to its process, where it has one of its own; `SIGTERM` unless given. */
+  signal?: string | number;
 }
 
-/** Commands to the workers of a cluster, in whatever language they run. Mirrors `celery/app/control.py Control`. */
-export class Control {
-  readonly #mailbox: Mailbox;
+/** What the commands need of their application. */
+export interface ControlContext {
+  mailbox: Mailbox;
+  /** Drops what waits in the application's queues. */
+  purge(): Promise<number>;
+}
 
-  constructor(mailbox: Mailbox) {
-    this.#mailbox = mailbox;
+/**
+ * Commands to the workers of a cluster, in whatever language they run: Python's positional arguments, options last.
+ * They resolve with the replies where `reply` is true, else with none as soon as they were sent.
+ * Mirrors `celery/app/control.py Control`.
+ */
+export class Control {
+  readonly #context: ControlContext;
+
+  constructor(context: ControlContext) {
+    this.#context = context;
   }
 
-  /** Any command, by name. Replies only with `reply: true`. */
+  /** Any command, by name: those that an application added too. */
   broadcast(command: string, args: Record<string, unknown> = {}, options: ControlOptions = {}): Promise<Reply[]> {
-    return this.#mailbox.broadcast(command, args, options);
+    return this.#context.mailbox.broadcast(command, args, options);
   }
 
   /** `[{ "celery@host": { ok: "pong" } }, …]` */
@@ -35,14 +42,25 @@ export class Control {
 
   /**
    * Has workers drop tasks when they come up.
-   * @param options `terminate` also stops those that run; `signal` is sent to their process where they have one
+   * @param options `terminate` also stops those that run
    */
-  revoke(
-    taskId: string | string[],
-    options: ControlOptions & { terminate?: boolean; signal?: string } = {},
-  ): Promise<Reply[]> {
+  revoke(taskId: string | string[], options: TerminateOptions & { terminate?: boolean } = {}): Promise<Reply[]> {
     const { terminate = false, signal = "SIGTERM", ...rest } = options;
     return this.broadcast("revoke", { task_id: taskId, terminate, signal }, rest);
+  }
+
+  /** Has workers drop tasks that have one of these values in a stamp: `{ customer: ["a", "b"] }`. */
+  revokeByStampedHeaders(
+    headers: Record<string, unknown>,
+    options: TerminateOptions & { terminate?: boolean } = {},
+  ): Promise<Reply[]> {
+    const { terminate = false, signal = "SIGTERM", ...rest } = options;
+    return this.broadcast("revoke_by_stamped_headers", { headers, terminate, signal }, rest);
+  }
+
+  /** Revokes tasks, and stops those that run. */
+  terminate(taskId: string | string[], options: TerminateOptions = {}): Promise<Reply[]> {
+    return this.revoke(taskId, { ...options, terminate: true });
   }
 
   /** @param limit `10/s`, `100/m`, `5/h`, a number a second, 0 for none */
@@ -55,6 +73,7 @@ export class Control {
     return this.broadcast("time_limit", { task_name: task, hard: hard ?? null, soft: soft ?? null }, options);
   }
 
+  /** @param exchange the queue's own name unless given, as is the routing key */
   addConsumer(
     queue: string,
     exchange?: string | null,
@@ -70,12 +89,18 @@ export class Control {
     return this.broadcast("cancel_consumer", { queue }, options);
   }
 
+  /** Has workers tell monitors of their tasks. */
   enableEvents(options: ControlOptions = {}): Promise<Reply[]> {
     return this.broadcast("enable_events", {}, options);
   }
 
   disableEvents(options: ControlOptions = {}): Promise<Reply[]> {
     return this.broadcast("disable_events", {}, options);
+  }
+
+  /** Has workers send a heartbeat event now. */
+  heartbeat(options: ControlOptions = {}): Promise<Reply[]> {
+    return this.broadcast("heartbeat", {}, options);
   }
 
   poolGrow(n = 1, options: ControlOptions = {}): Promise<Reply[]> {
@@ -86,76 +111,40 @@ export class Control {
     return this.broadcast("pool_shrink", { n }, options);
   }
 
+  /** Starts the pools anew, where `worker_pool_restarts` allows it. @param modules Python's, to import or reload */
+  poolRestart(
+    modules: readonly string[] | null = null,
+    reload = false,
+    reloader: unknown = null,
+    options: ControlOptions = {},
+  ): Promise<Reply[]> {
+    return this.broadcast("pool_restart", { modules, reload, reloader }, options);
+  }
+
+  autoscale(max: number, min: number, options: ControlOptions = {}): Promise<Reply[]> {
+    return this.broadcast("autoscale", { max, min }, options);
+  }
+
+  /** Stops workers warm. They do not reply. */
   shutdown(options: ControlOptions = {}): Promise<Reply[]> {
     return this.broadcast("shutdown", {}, options);
   }
 
+  /**
+   * Has the workers choose one of them, which then does something.
+   * @param topic `task`: the chosen one sends the signature that is the action
+   */
+  election(id: string, topic: string, action: unknown = null, options: ControlOptions = {}): Promise<Reply[]> {
+    return this.broadcast("election", { id, topic, action }, options);
+  }
+
+  /** Drops all tasks that wait in the application's queues, and says how many there were. */
+  purge(): Promise<number> {
+    return this.#context.purge();
+  }
+
   /** Questions about the workers; see {@link Inspect}. */
   inspect(options: InspectOptions = {}): Inspect {
-    return new Inspect(this, options);
-  }
-}
-
-/** Questions to the workers: each answers `{ node: answer }` of those who replied, or null when nobody did. */
-export class Inspect {
-  readonly #control: Control;
-  readonly #options: InspectOptions;
-
-  constructor(control: Control, options: InspectOptions) {
-    this.#control = control;
-    this.#options = options;
-  }
-
-  ping(): Promise<Reply | null> {
-    return this.#ask("ping");
-  }
-
-  active(): Promise<Reply | null> {
-    return this.#ask("active", { safe: null });
-  }
-
-  reserved(): Promise<Reply | null> {
-    return this.#ask("reserved");
-  }
-
-  scheduled(): Promise<Reply | null> {
-    return this.#ask("scheduled");
-  }
-
-  revoked(): Promise<Reply | null> {
-    return this.#ask("revoked");
-  }
-
-  registered(...taskinfoitems: string[]): Promise<Reply | null> {
-    return this.#ask("registered", { taskinfoitems });
-  }
-
-  stats(): Promise<Reply | null> {
-    return this.#ask("stats");
-  }
-
-  activeQueues(): Promise<Reply | null> {
-    return this.#ask("active_queues");
-  }
-
-  clock(): Promise<Reply | null> {
-    return this.#ask("clock");
-  }
-
-  conf(withDefaults = false): Promise<Reply | null> {
-    return this.#ask("conf", { with_defaults: withDefaults });
-  }
-
-  report(): Promise<Reply | null> {
-    return this.#ask("report");
-  }
-
-  queryTask(...ids: string[]): Promise<Reply | null> {
-    return this.#ask("query_task", { ids });
-  }
-
-  async #ask(command: string, args: Record<string, unknown> = {}): Promise<Reply | null> {
-    const replies = await this.#control.broadcast(command, args, { ...this.#options, reply: true });
-    return replies.length > 0 ? Object.assign({}, ...replies) : null;
+    return new Inspect((command, args, asked) => this.broadcast(command, args, asked), options);
   }
 }

@@ -24,6 +24,8 @@ export interface BroadcastOptions {
   timeout?: number;
   /** Stop after so many replies; as many as there are destinations unless given. */
   limit?: number;
+  /** Called with each reply as it comes. */
+  onReply?: (reply: Reply) => void;
 }
 
 /** Replies as Celery has them: one `{ node: reply }` from each worker. */
@@ -70,7 +72,7 @@ export class Mailbox {
     args: Record<string, unknown>,
     options: BroadcastOptions,
     reply?: { ticket: string; exchange: string; routingKey: string },
-  ): Promise<void> {
+  ): Promise<number | undefined> {
     const { clock, publishTimeoutMs, content, options: mailbox } = this.#context;
     const broker = await this.#broker();
     const exchange = pidboxExchange(mailbox.namespace);
@@ -82,13 +84,15 @@ export class Mailbox {
       headers: { clock: clock.forward(), expires: timeout ? Date.now() / 1000 + timeout : 0 },
       properties: { delivery_mode: 2, priority: 0 },
     };
+    if (broker.announce) return broker.announce(message, exchange.name, publishTimeoutMs);
     await broker.publish(message, { exchange: exchange.name, routingKey: "" }, publishTimeoutMs);
+    return undefined;
   }
 
   async #collect(method: string, args: Record<string, unknown>, options: BroadcastOptions): Promise<Reply[]> {
     const { oid, options: mailbox } = this.#context;
     const ticket = randomUUID();
-    const limit = options.limit ?? options.destination?.length ?? Number.POSITIVE_INFINITY;
+    let limit = options.limit ?? options.destination?.length ?? Number.POSITIVE_INFINITY;
     const replies: Reply[] = [];
     const broker = await this.#broker();
     const queue = replyQueue(oid, mailbox);
@@ -102,12 +106,15 @@ export class Mailbox {
           const reply = this.#read(delivery, ticket);
           if (!reply) return;
           replies.push(reply);
+          options.onReply?.(reply);
           onReply();
         },
         onUnreadable: () => {},
       });
       const exchange = replyExchange(mailbox.namespace).name;
-      await this.#send(method, args, options, { ticket, exchange, routingKey: oid });
+      const receivers = await this.#send(method, args, options, { ticket, exchange, routingKey: oid });
+      // Nobody replies who did not get it.
+      limit = Math.min(limit, receivers ?? Number.POSITIVE_INFINITY);
       await quiet(
         (options.timeout ?? 1) * 1000,
         () => replies.length >= limit,

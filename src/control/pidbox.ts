@@ -6,16 +6,21 @@ import {
   replyExchange,
 } from "../../protocol/control/pidbox.ts";
 import { stringRepr } from "../../protocol/python/repr.ts";
+import { exceptionRepr } from "../../protocol/result/exception.ts";
+import { pythonException } from "../app/exception.ts";
 import type { Broker, ConsumeOptions, Delivery } from "../brokers/broker.ts";
-import { COMMANDS } from "./commands.ts";
 import type { ControlContent } from "./content.ts";
 import { MailboxConsumer } from "./mailbox-consumer.ts";
 import { nodeMatcher } from "./node-matcher.ts";
-import type { PanelContext } from "./panel.ts";
+import { NO_REPLY, nok, type Panel } from "./panel.ts";
+import type { PanelContext } from "./panel-context.ts";
 
 /** What a worker's mailbox is made with. */
 export interface PidboxOptions {
-  panel: PanelContext;
+  context: PanelContext;
+  panel: Panel;
+  /** The module of errors that do not say theirs. */
+  appName: string;
   options: MailboxOptions;
   content: ControlContent;
   /** To read by, and to reply by. */
@@ -35,14 +40,15 @@ export class Pidbox {
 
   /** @throws OperationalError */
   async start(): Promise<void> {
-    const { panel, options, readBroker } = this.#options;
+    const { context, options, readBroker } = this.#options;
     const consumeOptions: ConsumeOptions = {
       prefetch: 0,
       noAck: true,
       onDelivery: (delivery) => void this.#receive(delivery),
-      onUnreadable: ({ error }) => panel.log.error({ err: error }, `Cannot decode control message: ${error.message}`),
+      onUnreadable: ({ error }) => context.log.error({ err: error }, `Cannot decode control message: ${error.message}`),
     };
-    this.#consumer = new MailboxConsumer(readBroker, pidboxQueue(panel.hostname, options), consumeOptions, panel.log);
+    const queue = pidboxQueue(context.hostname, options);
+    this.#consumer = new MailboxConsumer(readBroker, queue, consumeOptions, context.log);
     await this.#consumer.start();
   }
 
@@ -51,39 +57,39 @@ export class Pidbox {
   }
 
   async #receive({ message }: Delivery): Promise<void> {
-    const { panel, content } = this.#options;
+    const { context, content } = this.#options;
     try {
       const { clock } = message.headers;
-      if (typeof clock === "number") panel.clock.adjust(clock);
+      if (typeof clock === "number") context.clock.adjust(clock);
       const request = readControlRequest(content.decode(message));
-      if (!isAddressed(request, panel.hostname)) return;
+      if (!isAddressed(request, context.hostname)) return;
       const reply = await this.#dispatch(request);
-      if (request.reply_to) await this.#reply(request, reply ?? null);
+      if (request.reply_to && reply !== NO_REPLY) await this.#reply(request, reply ?? null);
     } catch (error) {
-      panel.log.error({ err: error }, `Cannot handle control message: ${(error as Error).message}`);
+      context.log.error({ err: error }, `Cannot handle control message: ${(error as Error).message}`);
     }
   }
 
   async #dispatch(request: ControlRequest): Promise<unknown> {
-    const { panel } = this.#options;
-    const command = COMMANDS.get(request.method);
-    if (!command) return { error: `KeyError(${stringRepr(request.method)})` };
+    const { context, panel, appName } = this.#options;
+    const command = panel.get(request.method);
+    if (!command) return nok(`KeyError(${stringRepr(request.method)})`);
     try {
-      return await command(panel, request.arguments);
+      return await command.run(context, request.arguments);
     } catch (error) {
-      panel.log.error({ err: error }, `Control command ${request.method} failed: ${(error as Error).message}`);
-      return { error: `${(error as Error).name}(${stringRepr((error as Error).message)})` };
+      context.log.error({ err: error }, `Control command ${request.method} failed: ${(error as Error).message}`);
+      return nok(exceptionRepr(pythonException(error, appName)));
     }
   }
 
   async #reply({ reply_to: replyTo, ticket }: ControlRequest, reply: unknown): Promise<void> {
-    const { panel, options, content, writeBroker, publishTimeoutMs } = this.#options;
+    const { context, options, content, writeBroker, publishTimeoutMs } = this.#options;
     if (!replyTo) return;
     const broker = await writeBroker();
     await broker.declareExchange({ ...replyExchange(options.namespace), name: replyTo.exchange });
     const message = {
-      ...content.encode({ [panel.hostname]: reply }),
-      headers: { ticket: ticket ?? null, clock: panel.clock.forward() },
+      ...content.encode({ [context.hostname]: reply }),
+      headers: { ticket: ticket ?? null, clock: context.clock.forward() },
       properties: { delivery_mode: 1, priority: 0 },
     };
     await broker.publish(message, { exchange: replyTo.exchange, routingKey: replyTo.routing_key }, publishTimeoutMs);

@@ -1,18 +1,15 @@
-import {
-  type CeleryEvent,
-  EVENT_BUFFER_LIMIT,
-  eventGroup,
-  eventRoutingKey,
-  utcoffset,
-} from "../../protocol/event/event.ts";
+import { type CeleryEvent, eventExchange, eventGroup, eventRoutingKey, utcoffset } from "../../protocol/event/event.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
-import { exchange } from "../../protocol/transport/entities.ts";
 import type { LamportClock } from "../app/clock.ts";
+import { OperationalError } from "../app/errors.ts";
 import type { Broker } from "../brokers/broker.ts";
 import type { Logger } from "../logger.ts";
+import { type Batch, Outbox } from "./outbox.ts";
 
-/** How many events are kept while the broker is away; older ones are dropped. */
-const OFFLINE_LIMIT = 10_000;
+/** How long it waits before it sends again what could not be sent, in milliseconds. */
+const PAUSE_MS = 1000;
+
+const HEARTBEAT_KEY = eventRoutingKey("worker-heartbeat");
 
 /** What a dispatcher is made with. */
 export interface DispatcherOptions {
@@ -28,42 +25,73 @@ export interface DispatcherOptions {
   wholeUtcoffset: boolean;
   /** Groups whose events are sent together, once in each turn of the event loop: `task` in a worker. */
   bufferGroups?: readonly string[];
+  /** The only groups whose events are sent; all of them when left out. */
+  groups?: readonly string[];
   publishTimeoutMs: number;
   log: Logger;
 }
 
-/** Sends events about tasks and workers to monitors. Mirrors `celery/events/dispatcher.py EventDispatcher`. */
+/**
+ * Sends events about tasks and workers to monitors. While the broker is away they are kept, up to a number, and sent
+ * when it is back. Mirrors `celery/events/dispatcher.py EventDispatcher`.
+ */
 export class EventDispatcher {
   readonly #options: DispatcherOptions;
-  readonly #buffered = new Map<string, CeleryEvent[]>();
-  /** Groups whose events are sent; null for all. */
-  readonly groups: Set<string> | null = null;
-  #flushing: Promise<void> = Promise.resolve();
-  #scheduled = false;
-  enabled = true;
+  readonly #outbox = new Outbox();
+  #groups: Set<string> | null;
+  #sending: Promise<void> = Promise.resolve();
+  #isSending = false;
+  #flushing = false;
+  #wake: (() => void) | undefined;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#groups = options.groups ? new Set(options.groups) : null;
   }
 
-  /** Sends an event. Never throws: what cannot be sent now is kept for later, up to a limit. */
+  /** Whether events of a group are sent. */
+  sends(group: string): boolean {
+    return this.#groups === null || this.#groups.has(group);
+  }
+
+  /** Has the events of a group sent from now on, and says whether they were not before. */
+  enable(group: string): boolean {
+    if (this.sends(group)) return false;
+    this.#groups?.add(group);
+    return true;
+  }
+
+  /** Has the events of a group sent no more, and says whether they were. */
+  disable(group: string): boolean {
+    if (!this.sends(group)) return false;
+    this.#groups ??= new Set(["worker", "task"]);
+    this.#groups.delete(group);
+    return true;
+  }
+
+  /** Sends an event, if its group is sent. Never throws. */
   send(type: string, fields: Record<string, unknown> = {}): void {
-    if (!this.enabled) return;
     const group = eventGroup(type);
+    if (!this.sends(group)) return;
+    const key = eventRoutingKey(type);
     const event = this.#event(type, fields);
-    if (this.#options.bufferGroups?.includes(group)) this.#buffer(group, event);
-    else this.#flushing = this.#flushing.then(() => this.#trySend(event, eventRoutingKey(type))).then(() => undefined);
+    const grouped = this.#options.bufferGroups?.includes(group) ?? false;
+    if (key === HEARTBEAT_KEY) this.#outbox.drop(key);
+    this.#outbox.add(event, grouped ? `${group}.multi` : key, grouped);
+    this.#start();
   }
 
   /** Sends an event at once. @throws OperationalError */
   async publish(type: string, fields: Record<string, unknown>): Promise<void> {
-    await this.#publish(this.#event(type, fields), eventRoutingKey(type));
+    await this.#publish({ content: this.#event(type, fields), routingKey: eventRoutingKey(type) });
   }
 
-  /** Resolves when everything so far was sent or given up. */
+  /** Sends what waits, as far as the broker takes it now. */
   async flush(): Promise<void> {
-    this.#sendBuffered();
-    await this.#flushing;
+    this.#flushing = true;
+    this.#wake?.();
+    await this.#sending;
+    this.#flushing = false;
   }
 
   #event(type: string, fields: Record<string, unknown>): CeleryEvent {
@@ -78,48 +106,49 @@ export class EventDispatcher {
     };
   }
 
-  #buffer(group: string, event: CeleryEvent): void {
-    const events = this.#buffered.get(group) ?? [];
-    this.#buffered.set(group, events);
-    events.push(event);
-    if (events.length > OFFLINE_LIMIT) events.shift();
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#sendBuffered();
+  #start(): void {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    // Not at once: events of one turn of the event loop travel together.
+    this.#sending = new Promise((resolve) => {
+      setImmediate(() => {
+        void this.#sendAll().then(resolve);
+      });
     });
   }
 
-  #sendBuffered(): void {
-    this.#flushing = this.#flushing.then(async () => {
-      for (const [group, events] of this.#buffered) {
-        while (events.length > 0) {
-          const batch = events.slice(0, EVENT_BUFFER_LIMIT);
-          if (!(await this.#trySend(batch, `${group}.multi`))) return;
-          events.splice(0, batch.length);
-        }
+  async #sendAll(): Promise<void> {
+    for (let batch = this.#outbox.take(); batch; batch = this.#outbox.take()) {
+      try {
+        await this.#publish(batch);
+      } catch (error) {
+        this.#options.log.debug({ err: error }, `Could not send event ${batch.routingKey}`);
+        // What cannot be written now never can.
+        if (!(error instanceof OperationalError)) continue;
+        this.#outbox.putBack(batch);
+        if (this.#flushing) break;
+        await this.#pause();
       }
+    }
+    this.#isSending = false;
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, PAUSE_MS);
+      timer.unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 
-  async #trySend(event: CeleryEvent | CeleryEvent[], routingKey: string): Promise<boolean> {
-    try {
-      await this.#publish(event, routingKey);
-      return true;
-    } catch (error) {
-      this.#options.log.debug({ err: error }, `Could not send event ${routingKey}`);
-      return false;
-    }
-  }
-
-  async #publish(event: CeleryEvent | CeleryEvent[], routingKey: string): Promise<void> {
+  async #publish({ content, routingKey }: Batch): Promise<void> {
     const { serializers, serializer, exchange: name, hostname, publishTimeoutMs } = this.#options;
     const broker = await this.#options.broker();
-    // Redis has no topics that monitors could subscribe to: there the exchange is a fanout with patterns.
-    const type = broker.transport === "redis" ? "fanout" : "topic";
-    await broker.declareExchange(exchange(name, { type }));
-    const encoded = serializers.encode(event, serializer);
+    await broker.declareExchange(eventExchange(name, broker.transport));
+    const encoded = serializers.encode(content, serializer);
     const message = { ...encoded, headers: { hostname }, properties: { delivery_mode: 1, priority: 0 } };
     await broker.publish(message, { exchange: name, routingKey }, publishTimeoutMs);
   }

@@ -5,12 +5,14 @@ import { replyAddress } from "../../protocol/message/message.ts";
 import { isHybridBody, isTaskV1, mayBeHybrid } from "../../protocol/message/v1.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { NotRegistered } from "../app/errors.ts";
+import type { TaskDefinition } from "../app/task.ts";
 import type { Broker, Consumer, Delivery, UnreadableMessage } from "../brokers/broker.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Pool } from "../pools/pool.ts";
 import type { Autoscaler } from "./autoscaler.ts";
 import type { WorkerContext } from "./context.ts";
 import { EtaSchedule } from "./eta.ts";
+import { RateLimits } from "./rate-limits.ts";
 import { Request } from "./request.ts";
 import type { WorkerState } from "./state.ts";
 import { BodyReader } from "./task-body.ts";
@@ -28,7 +30,7 @@ export interface TaskConsumerOptions {
   autoscaler?: Autoscaler | undefined;
   state: WorkerState;
   tracer: Tracer;
-  events: EventDispatcher | null;
+  events: EventDispatcher;
   hostname: string;
   /** Deliveries in hand for each task that can run at a time; 0 for no limit. */
   prefetchMultiplier: number;
@@ -38,6 +40,8 @@ export interface TaskConsumerOptions {
 export class TaskConsumer {
   readonly #options: TaskConsumerOptions;
   readonly #eta: EtaSchedule;
+  readonly #limits: RateLimits;
+  readonly #limited: boolean;
   readonly #bodies: BodyReader;
   readonly #timeZone: string;
   #consumer: Consumer | undefined;
@@ -47,6 +51,8 @@ export class TaskConsumer {
   constructor(options: TaskConsumerOptions) {
     this.#options = options;
     this.#eta = new EtaSchedule((request) => this.#onDue(request));
+    this.#limits = new RateLimits((request) => this.#reserve(request));
+    this.#limited = !options.context.settings.workerDisableRateLimits;
     this.#bodies = new BodyReader(options.context);
     this.#timeZone = options.context.settings.timezone ?? "UTC";
   }
@@ -84,6 +90,11 @@ export class TaskConsumer {
     await this.#consumer?.cancelQueue(queue);
   }
 
+  /** Another rate limit holds for a task. */
+  updateRateLimit(definition: TaskDefinition): void {
+    this.#limits.update(definition);
+  }
+
   /** The pool has another size. */
   updatePrefetch(): void {
     if (this.#prefetchScheduled || this.#stopping) return;
@@ -102,6 +113,7 @@ export class TaskConsumer {
     this.#stopping = true;
     await this.#consumer?.cancel();
     this.#eta.clear();
+    this.#limits.clear();
     this.#options.pool.drain();
   }
 
@@ -109,6 +121,7 @@ export class TaskConsumer {
   async close(): Promise<void> {
     this.#stopping = true;
     this.#eta.clear();
+    this.#limits.clear();
     await this.#consumer?.close();
   }
 
@@ -159,7 +172,7 @@ export class TaskConsumer {
     if (!definition) return void this.#onUnregistered(headers, delivery);
     const request = new Request(headers, definition, delivery, hostname, this.#timeZone, body);
     context.log.info({ id: request.id, task: request.task }, `Task ${request.name}[${request.id}] received`);
-    if (request.expires !== null || state.revoked.has(request.id)) {
+    if (request.expires !== null || state.isRevoked(request)) {
       void this.#acceptUnlessRevoked(request);
       return;
     }
@@ -187,8 +200,18 @@ export class TaskConsumer {
       this.#eta.add(request, request.eta);
       this.updatePrefetch();
     } else {
-      this.#reserve(request);
+      this.#admit(request);
     }
+  }
+
+  /** The task may run: now, or when others of its name have left the time between that its rate limit asks for. */
+  #admit(request: Request): void {
+    if (!this.#limited || request.definition.rateLimit === null) {
+      this.#reserve(request);
+      return;
+    }
+    this.#options.state.taskScheduled(request);
+    if (!this.#limits.hold(request)) this.#reserve(request);
   }
 
   /**
@@ -198,6 +221,7 @@ export class TaskConsumer {
   #dropReturned(): void {
     const { state } = this.#options;
     this.#eta.keep((request) => !request.delivery.returned);
+    this.#limits.keep((request) => !request.delivery.returned);
     for (const request of [...state.scheduled, ...state.reserved]) {
       if (request.delivery.returned && !state.active.has(request)) state.taskReady(request);
     }
@@ -205,7 +229,7 @@ export class TaskConsumer {
   }
 
   #onDue(request: Request): void {
-    this.#reserve(request);
+    this.#admit(request);
     this.updatePrefetch();
   }
 
@@ -218,7 +242,7 @@ export class TaskConsumer {
 
   #sendReceived(request: Request): void {
     const { events } = this.#options;
-    if (!events || !request.definition.sendEvents) return;
+    if (!request.definition.sendEvents || !events.sends("task")) return;
     const { headers } = request;
     events.send("task-received", {
       uuid: request.id,

@@ -11,13 +11,18 @@ import type { RunningTask } from "../app/task-request.ts";
 import type { ResultBackend, ResultCodec } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
 import type { ControlContent } from "../control/content.ts";
+import type { Control } from "../control/control.ts";
+import type { Panel } from "../control/panel.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
+import type { Events } from "../events/events.ts";
 import type { Logger } from "../logger.ts";
 
 /** What a worker needs of its application. */
 export interface WorkerContext {
   readonly name: string;
   readonly settings: Settings;
+  /** Names of the settings that were given. */
+  readonly givenSettings: readonly string[];
   readonly serializers: SerializerRegistry;
   readonly clock: LamportClock;
   readonly queues: Queues;
@@ -27,6 +32,10 @@ export interface WorkerContext {
   readonly results: ResultContext;
   readonly resultCodec: ResultCodec;
   readonly mailbox: MailboxOptions;
+  /** The remote control commands that the worker answers to. */
+  readonly panel: Panel;
+  /** To ask other workers. */
+  readonly control: Control;
   /** How remote control is written and read. */
   readonly content: ControlContent;
   /** A connection of the worker's own to read from: publishing goes by another, which may be blocked. */
@@ -34,7 +43,12 @@ export interface WorkerContext {
   /** The connection to publish by. */
   writeBroker(): Promise<Broker>;
   backend(): Promise<ResultBackend>;
-  dispatcher(hostname: string, bufferGroups: string[]): EventDispatcher;
+  /** @param groups the only ones whose events are sent; all when left out */
+  dispatcher(hostname: string, bufferGroups: string[], groups?: string[]): EventDispatcher;
+  /** What can be learned of the cluster by listening on a connection. */
+  events(broker: Broker): Events;
+  /** What a bug report needs. */
+  report(): string;
   readonly sendTask: SendTask;
   /** Runs a function as part of a task, so that what it sends belongs to that task. */
   runAs<T>(running: RunningTask & { self: Self }, run: () => T): T;

@@ -4,6 +4,9 @@ import type { EventDispatcher } from "../events/dispatcher.ts";
 import { SOFTWARE_INFO } from "../version.ts";
 import type { WorkerState } from "./state.ts";
 
+/** Seconds between two heartbeats unless told otherwise. */
+const INTERVAL = 2;
+
 /** Tells monitors every few seconds that the worker lives. Mirrors `celery/worker/heartbeat.py Heart`. */
 export class Heartbeat {
   readonly #events: EventDispatcher;
@@ -12,7 +15,7 @@ export class Heartbeat {
   #timer: NodeJS.Timeout | undefined;
 
   /** @param interval seconds */
-  constructor(events: EventDispatcher, state: WorkerState, interval = 2) {
+  constructor(events: EventDispatcher, state: WorkerState, interval = INTERVAL) {
     this.#events = events;
     this.#state = state;
     this.#interval = interval;
@@ -32,12 +35,21 @@ export class Heartbeat {
   }
 
   #send(type: string): void {
-    this.#events.send(type, {
-      freq: new Float(this.#interval),
-      active: this.#state.active.size,
-      processed: this.#state.processed,
-      loadavg: loadavg().map((load) => new Float(Math.round(load * 100) / 100)),
-      ...SOFTWARE_INFO,
-    });
+    this.#events.send(type, lifeSigns(this.#state, this.#interval));
   }
+}
+
+/** Sends one heartbeat, of a worker that may send none by itself. @param interval seconds */
+export function heartbeat(events: EventDispatcher, state: WorkerState, interval = INTERVAL): void {
+  events.send("worker-heartbeat", lifeSigns(state, interval));
+}
+
+function lifeSigns(state: WorkerState, interval: number): Record<string, unknown> {
+  return {
+    freq: new Float(interval),
+    active: state.active.size,
+    processed: state.processed,
+    loadavg: loadavg().map((load) => new Float(Math.round(load * 100) / 100)),
+    ...SOFTWARE_INFO,
+  };
 }

@@ -69,11 +69,13 @@ export class Request {
   }
 
   get timeLimit(): number | null {
-    return this.headers.timelimit[0] ?? this.definition.timeLimit;
+    const { options, timeLimit } = this.definition;
+    return limit(this.headers.timelimit[0], options.timeLimit, timeLimit);
   }
 
   get softTimeLimit(): number | null {
-    return this.headers.timelimit[1] ?? this.definition.softTimeLimit;
+    const { options, softTimeLimit } = this.definition;
+    return limit(this.headers.timelimit[1], options.softTimeLimit, softTimeLimit);
   }
 
   get priority(): number | null {
@@ -151,6 +153,14 @@ export class Request {
       kwargsrepr: headers.kwargsrepr,
     };
   }
+}
+
+/**
+ * The caller's limit, if it is one of its own. A message also carries the limit that the task is defined with, which
+ * remote control may have changed since.
+ */
+function limit(sent: number | null, defined: number | undefined, now: number | null): number | null {
+  return sent === null || sent === defined ? now : sent;
 }
 
 /** Text without an offset is in the application's time zone. */

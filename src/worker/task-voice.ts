@@ -5,16 +5,15 @@ import type { Request } from "./request.ts";
 /** Tells of tasks: in the log, in events, and to the broker where that is an event too. */
 export class TaskVoice {
   readonly #logger: Logger;
-  readonly #events: EventDispatcher | null;
+  readonly #events: EventDispatcher;
 
-  /** @param events null when the worker sends none about tasks */
-  constructor(logger: Logger, events: EventDispatcher | null) {
+  constructor(logger: Logger, events: EventDispatcher) {
     this.#logger = logger;
     this.#events = events;
   }
 
   event(request: Request, type: string, fields: Record<string, unknown>): void {
-    if (this.#events && request.definition.sendEvents) this.#events.send(type, { uuid: request.id, ...fields });
+    if (request.definition.sendEvents) this.#events.send(type, { uuid: request.id, ...fields });
   }
 
   log(request: Request, level: "info" | "warn" | "error", text: string, fields: Record<string, unknown> = {}): void {

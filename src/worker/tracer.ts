@@ -26,8 +26,7 @@ import { TaskVoice } from "./task-voice.ts";
 export interface TracerOptions {
   context: WorkerContext;
   state: WorkerState;
-  /** Null when the worker sends no events about tasks. */
-  events: EventDispatcher | null;
+  events: EventDispatcher;
 }
 
 /** One task on its way through the worker. */
@@ -42,7 +41,7 @@ interface Trace {
 export class Tracer {
   readonly #context: WorkerContext;
   readonly #state: WorkerState;
-  readonly #events: EventDispatcher | null;
+  readonly #events: EventDispatcher;
   readonly #results: ResultWriter;
   readonly #followUp: FollowUp;
   readonly #bodies: BodyReader;
@@ -92,12 +91,12 @@ export class Tracer {
   /** Stores REVOKED for a task that was revoked or is expired, and says whether it was. */
   async dropIfRevoked(request: Request): Promise<boolean> {
     const expired = request.isExpired();
-    if (!expired && !this.#state.revoked.has(request.id)) return false;
+    if (!expired && !this.#state.isRevoked(request)) return false;
     this.#context.log.info(
       { id: request.id, task: request.task },
       `Discarding revoked task: ${request.name}[${request.id}]`,
     );
-    if (expired) this.#state.revoked.add(request.id);
+    if (expired) this.#state.revoke([request.id]);
     await this.#revoked(request, expired ? "expired" : "revoked", { terminated: false, signum: null, expired });
     return true;
   }
@@ -108,7 +107,7 @@ export class Tracer {
     error: Error,
   ): Promise<void> {
     const recorded = this.#results.record(error);
-    this.#events?.send("task-failed", { uuid: request.id, exception: shownError(recorded) });
+    this.#events.send("task-failed", { uuid: request.id, exception: shownError(recorded) });
     try {
       await this.#results.storeFor(request.id, undefined, "FAILURE", recorded.stored, null, request);
     } catch (cause) {

@@ -42,6 +42,12 @@ export interface WorkerOptions {
   prefetchMultiplier?: number;
   /** True to drop all messages in the queues first. */
   purge?: boolean;
+  /** Path of the file that keeps revoked tasks between two runs, filled in as `hostname` is: `workerStateDb`. */
+  stateDb?: string;
+  /** True to ask no other workers at the start which tasks are revoked. */
+  withoutMingle?: boolean;
+  /** True to take no part in what the workers tell each other, elections included. */
+  withoutGossip?: boolean;
   /** Seconds between heartbeat events; 2 unless given. */
   heartbeatInterval?: number;
   withoutHeartbeat?: boolean;

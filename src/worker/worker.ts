@@ -1,9 +1,10 @@
 import { availableParallelism } from "node:os";
+import { readSignature } from "../../protocol/canvas/signature.ts";
 import { delayedDelivery, hasQuorumQueue } from "../../protocol/transport/delayed-delivery.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { createPool } from "../adapters.ts";
-import { ImproperlyConfigured, OperationalError, Retry, TaskRevokedError, Terminated } from "../app/errors.ts";
-import { nodename } from "../app/nodename.ts";
+import { ImproperlyConfigured, OperationalError, Retry, Terminated } from "../app/errors.ts";
+import { nodeFormat, nodename } from "../app/nodename.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
@@ -11,9 +12,12 @@ import type { Pool } from "../pools/pool.ts";
 import { Autoscaler, keepaliveOf } from "./autoscaler.ts";
 import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { ResultWriter } from "./result-writer.ts";
+import { Gossip } from "./gossip.ts";
+import { Heartbeat, heartbeat } from "./heartbeat.ts";
+import { mingle } from "./mingle.ts";
+import { panelContext } from "./panel-context.ts";
 import { WorkerState } from "./state.ts";
+import { StateDb } from "./state-db.ts";
 import { Tracer } from "./tracer.ts";
 import { childData, directQueue, limitsOf, poolOf, type WorkerOptions } from "./worker-options.ts";
 
@@ -38,6 +42,7 @@ export class Worker {
   readonly #stop = new AbortController();
   #started: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   #broker: Broker | undefined;
   #consumer: TaskConsumer | undefined;
   #pidbox: Pidbox | undefined;
@@ -45,8 +50,15 @@ export class Worker {
   #autoscaler: Autoscaler | undefined;
   #endSoftly: (() => void) | undefined;
   #events: EventDispatcher | undefined;
+  #stateDb: StateDb | undefined;
+  #gossip: Gossip | undefined;
   /** Seconds since the epoch. */
   #startedAt = 0;
+  #onStopped: () => void = () => {};
+  /** Resolves when it has stopped warm, whoever asked it to: the program, or remote control. */
+  readonly stopped = new Promise<void>((resolve) => {
+    this.#onStopped = resolve;
+  });
 
   /** @throws ImproperlyConfigured, QueueNotFound */
   constructor(context: WorkerContext, options: WorkerOptions) {
@@ -126,6 +138,7 @@ export class Worker {
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stopWarm();
+    this.#stopping.then(this.#onStopped, this.#onStopped);
     return this.#stopping;
   }
 
@@ -202,13 +215,14 @@ export class Worker {
     const broker = await this.#context.createReadBroker();
     this.#broker = broker;
     broker.onStateChange = (connected, error) => this.#onBroker(connected, error);
+    this.#openStateDb();
     await this.#connect(broker);
+    await this.#mingle(broker);
     if (this.#options.purge) await this.#purge(broker);
     await this.#pool.start();
-    const events = this.#context.dispatcher(this.hostname, ["task"]);
+    const events = this.#context.dispatcher(this.hostname, ["task"], this.sendsEvents ? undefined : ["worker"]);
     this.#events = events;
-    const taskEvents = this.sendsEvents ? events : null;
-    const tracer = new Tracer({ context: this.#context, state: this.state, events: taskEvents });
+    const tracer = new Tracer({ context: this.#context, state: this.state, events });
     this.#autoscaler = this.#makeAutoscaler();
     const consumer = new TaskConsumer({
       context: this.#context,
@@ -217,12 +231,13 @@ export class Worker {
       autoscaler: this.#autoscaler,
       state: this.state,
       tracer,
-      events: taskEvents,
+      events,
       hostname: this.hostname,
       prefetchMultiplier: this.#options.prefetchMultiplier ?? settings.workerPrefetchMultiplier,
     });
     this.#consumer = consumer;
-    if (settings.workerEnableRemoteControl) await this.#startPidbox(broker);
+    await this.#startGossip(broker, events);
+    if (settings.workerEnableRemoteControl) await this.#startPidbox(broker, consumer, events);
     await consumer.start(this.#queues);
     await this.#declareDelayedDelivery(broker);
     this.#autoscaler?.start();
@@ -282,19 +297,27 @@ export class Worker {
     }
   }
 
-  async #startPidbox(broker: Broker): Promise<void> {
-    const { settings, mailbox, content, log } = this.#context;
+  async #startPidbox(broker: Broker, consumer: TaskConsumer, events: EventDispatcher): Promise<void> {
+    const { settings, mailbox, content, panel, name } = this.#context;
     this.#pidbox = new Pidbox({
-      panel: {
+      context: panelContext(this.#context, {
         hostname: this.hostname,
-        settings,
         state: this.state,
-        clock: this.#context.clock,
-        log,
-        taskNames: () => [...this.#context.tasks.keys()].filter((name) => !name.startsWith("celery.")).sort(),
-        scheduled: () => this.#consumer?.scheduled() ?? [],
-        markRevoked: (taskIds) => this.#markRevoked(taskIds),
-      },
+        broker,
+        consumer,
+        pool: this.#pool,
+        events,
+        autoscaler: this.#autoscaler,
+        gossip: this.#gossip,
+        uptime: () => this.uptime,
+        heartbeat: () => heartbeat(events, this.state, this.#options.heartbeatInterval),
+        shutdown: () =>
+          void this.stop().catch((error: unknown) => {
+            this.#context.log.error({ err: error }, "The shutdown from remote failed");
+          }),
+      }),
+      panel,
+      appName: name,
       options: mailbox,
       content,
       readBroker: broker,
@@ -304,21 +327,29 @@ export class Worker {
     await this.#pidbox.start();
   }
 
-  /** A revoked task is over for whoever waits for it, at once; one that has begun elsewhere is left to that worker. */
-  async #markRevoked(taskIds: readonly string[]): Promise<void> {
-    const backend = await this.#context.backend();
-    if (!backend.persistent) return;
-    const results = new ResultWriter(this.#context);
-    const { stored } = results.record(new TaskRevokedError("revoked"));
-    for (const taskId of taskIds) {
-      try {
-        const { status } = await backend.getTaskMeta(taskId);
-        if (!["PENDING", "RECEIVED", "RETRY", "REJECTED"].includes(status)) continue;
-        await results.storeFor(taskId, undefined, "REVOKED", stored, null);
-      } catch (error) {
-        this.#context.log.warn({ err: error, id: taskId }, `Failed to mark task ${taskId} as revoked in the backend`);
-      }
-    }
+  #openStateDb(): void {
+    const path = this.#options.stateDb ?? this.#context.settings.workerStateDb;
+    if (!path) return;
+    this.#stateDb = new StateDb(nodeFormat(path, this.hostname), this.state, this.#context.clock, this.#context.log);
+    this.#stateDb.open();
+  }
+
+  async #mingle(broker: Broker): Promise<void> {
+    if (this.#options.withoutMingle || !this.#context.settings.workerEnableRemoteControl) return;
+    await mingle(this.#context, broker, this.hostname, this.state);
+  }
+
+  async #startGossip(broker: Broker, dispatcher: EventDispatcher): Promise<void> {
+    if (this.#options.withoutGossip || !Gossip.works(broker.transport)) return;
+    const { log, canvas } = this.#context;
+    this.#gossip = new Gossip({
+      hostname: this.hostname,
+      events: this.#context.events(broker),
+      dispatcher,
+      log,
+      sendSignature: async (action) => void (await canvas.apply(readSignature(action), [], {}, {})),
+    });
+    await this.#gossip.start();
   }
 
   async #purge(broker: Broker): Promise<void> {
@@ -331,13 +362,17 @@ export class Worker {
     if (this.#startedAt === 0 || this.#stopping || this.#stop.signal.aborted) return;
     const { log } = this.#context;
     const url = this.#broker?.url;
-    if (!connected) this.#cancelLateTasks();
-    if (connected) log.info({ url }, `consumer: Connected to ${url} again.`);
-    else
+    if (connected) {
+      log.info({ url }, `consumer: Connected to ${url} again.`);
+      // Others may have been told meanwhile what this one was not.
+      if (this.#broker) void this.#mingle(this.#broker);
+    } else {
+      this.#cancelLateTasks();
       log.warn(
         { err: error, url },
         `consumer: Connection to broker lost (${error?.message}). Trying to re-establish the connection...`,
       );
+    }
   }
 
   /** Their messages go to other workers, which begin them anew. Mirrors `celery/worker/consumer/consumer.py`. */
@@ -367,18 +402,26 @@ export class Worker {
     await this.#close();
   }
 
-  async #close(): Promise<void> {
+  /** Once: a cold stop that overtakes a warm one must not close the broker before the other has put messages back. */
+  #close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
     this.#heartbeat?.stop();
     this.#autoscaler?.stop();
     await this.#pool.terminate();
     await this.#events?.flush();
     await this.#pidbox?.close().catch(() => undefined);
+    await this.#gossip?.close().catch(() => undefined);
     try {
       await this.#consumer?.close();
     } catch (error) {
       this.#context.log.error({ err: error }, `Could not put back what was not done: ${(error as Error).message}`);
     }
     await this.#broker?.close(CLOSE_MS);
+    await this.#stateDb?.close();
     this.#startedAt = 0;
   }
 }

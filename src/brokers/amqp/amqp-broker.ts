@@ -80,6 +80,15 @@ export class AmqpBroker implements Broker {
     return this.#publisher.publish(message, route, timeoutMs);
   }
 
+  /** The broker says when nobody got it, and not how many did. */
+  async announce(message: Message, exchange: string, timeoutMs: number): Promise<number | undefined> {
+    let receivers: number | undefined;
+    await this.#publisher.publish(message, { exchange, routingKey: "" }, timeoutMs, () => {
+      receivers = 0;
+    });
+    return receivers;
+  }
+
   async consume(queues: readonly Queue[], options: ConsumeOptions): Promise<Consumer> {
     await this.#connection.whenOpen(this.#timeoutMs);
     const consumer = new AmqpConsumer(

@@ -32,8 +32,9 @@ export class AmqpPublisher {
   /**
    * @throws OperationalError when the broker does not confirm within the time, or refuses
    * @throws EncodeError when AMQP cannot carry the message
+   * @param onReturned called first when no queue got the message
    */
-  publish(message: Message, route: Route, timeoutMs: number): Promise<void> {
+  publish(message: Message, route: Route, timeoutMs: number, onReturned?: () => void): Promise<void> {
     let options: ReturnType<typeof publishOptions>;
     try {
       options = publishOptions(message);
@@ -42,8 +43,8 @@ export class AmqpPublisher {
     }
     const what = `publishing to ${route.exchange || route.routingKey}`;
     const sent = this.#open
-      ? this.#send(this.#open, message, route, options, what)
-      : this.#whenOpen(timeoutMs, what).then((open) => this.#send(open, message, route, options, what));
+      ? this.#send(this.#open, message, route, options, what, onReturned)
+      : this.#whenOpen(timeoutMs, what).then((open) => this.#send(open, message, route, options, what, onReturned));
     return this.#connection.within(sent, timeoutMs, what);
   }
 
@@ -85,7 +86,20 @@ export class AmqpPublisher {
     { exchange, routingKey }: Route,
     options: ReturnType<typeof publishOptions>,
     what: string,
+    onReturned?: () => void,
   ): Promise<void> {
+    if (onReturned) {
+      // Nothing else is sent so, and the broker returns it before it confirms.
+      channel.once("return", onReturned);
+      const sent = this.#send(
+        { channel, closed },
+        message,
+        { exchange, routingKey },
+        { ...options, mandatory: true },
+        what,
+      );
+      return sent.finally(() => channel.removeListener("return", onReturned));
+    }
     return new Promise<void>((resolve, reject) => {
       const refuse = (reason: string): void => reject(new OperationalError(`${what}: ${reason}`));
       const onClosed = async (): Promise<void> => {

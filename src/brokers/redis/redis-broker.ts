@@ -99,6 +99,18 @@ export class RedisBroker implements Broker {
     return withDeadline(this.#route(route, text, priority, timeoutMs), timeoutMs, `publishing to ${route.exchange}`);
   }
 
+  announce(message: Message, exchange: string, timeoutMs: number): Promise<number> {
+    const what = `publishing to ${exchange}`;
+    const route = { exchange, routingKey: "" };
+    const text = envelopeText(message, route, randomUUID(), this.#transportOptions.bodyEncoding);
+    const channel = this.#names.channel(exchange);
+    return withDeadline(
+      this.#attempt(what, (redis) => redis.publish(channel, text), timeoutMs),
+      timeoutMs,
+      what,
+    );
+  }
+
   async consume(queues: readonly Queue[], options: ConsumeOptions): Promise<Consumer> {
     const { queueOrder } = this.#transportOptions;
     const consumer = new RedisConsumer(

@@ -5,6 +5,7 @@ import { maskedUrl } from "../../masked-url.ts";
 import { banner } from "../banner.ts";
 import { commandContext, type GlobalOptions, type LoggingOptions } from "../context.ts";
 import { CommandFailure } from "../errors.ts";
+import { EX_OK } from "../exit-codes.ts";
 import { serveHealth } from "../health.ts";
 import { includeModule } from "../load-app.ts";
 import { LOG_LEVELS } from "../log.ts";
@@ -29,6 +30,9 @@ interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
   heartbeat: boolean;
   heartbeatInterval?: number;
   pidfile?: string;
+  statedb?: string;
+  withoutMingle?: boolean;
+  withoutGossip?: boolean;
   health?: { host: string; port: number };
   maxTasksPerChild?: number;
   maxMemoryPerChild?: number;
@@ -53,6 +57,10 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
       "the node's name, celeriac@%h by default; %h is the host, %n its first part, %d its domain",
     )
     .option("-I, --include <modules>", "more modules to import, with commas between them", names)
+    .option(
+      "-S, --statedb <path>",
+      "keep revoked tasks in this file between two runs; %n is the node's name before the @, %p all of it",
+    )
     .option("--purge", "drop all waiting tasks first; they cannot be had back")
     .option("--discard", "the same as --purge")
     .addOption(logLevel())
@@ -87,8 +95,8 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
     .option("-Q, --queues <names>", "take from these queues, with commas between them", names)
     .option("-X, --exclude-queues <names>", "take from all queues but these", names)
     .optionsGroup("Features:")
-    .option("--without-gossip", "accepted; this worker takes no part in gossip")
-    .option("--without-mingle", "accepted; this worker does not ask others at its start")
+    .option("--without-gossip", "take no part in what the workers tell each other")
+    .option("--without-mingle", "do not ask the other workers at the start which tasks are revoked")
     .option("--without-heartbeat", "send no heartbeat events")
     .option("--heartbeat-interval <seconds>", "seconds between heartbeat events", seconds)
     .action(async (_: unknown, command: Command) => done(await runWorker(command.optsWithGlobals())));
@@ -113,6 +121,9 @@ async function runWorker(
       ...given("heartbeatInterval", options.heartbeatInterval),
       ...given("timeLimit", options.timeLimit),
       ...given("softTimeLimit", options.softTimeLimit),
+      ...given("stateDb", options.statedb),
+      withoutGossip: options.withoutGossip === true,
+      withoutMingle: options.withoutMingle === true,
       ...given("autoscale", options.autoscale),
       ...given("maxTasksPerChild", options.maxTasksPerChild),
       ...given("maxMemoryPerChild", options.maxMemoryPerChild),
@@ -136,7 +147,7 @@ async function runWorker(
       termIsQuit: process.env.REMAP_SIGTERM === "SIGQUIT",
     });
     try {
-      await Promise.race([worker.start(), stop.exitCode]);
+      await Promise.race([worker.start(), worker.stopped, stop.exitCode]);
     } catch (error) {
       // Stopping while it still connects ends the start with an error that nobody needs to see.
       if (!stop.asked) {
@@ -145,7 +156,11 @@ async function runWorker(
         throw error;
       }
     }
-    const exitCode = await stop.exitCode;
+    // Remote control stops it without a signal; a signal that comes then may still stop it cold.
+    const exitCode = await Promise.race([
+      stop.exitCode,
+      worker.stopped.then(() => (stop.asked ? stop.exitCode : EX_OK)),
+    ]);
     await app.close();
     if (!stop.restart) return exitCode;
   } finally {

@@ -179,7 +179,7 @@ describe("report", () => {
     );
     expect(stdout).toContain("transport:redis://:**@one/0;amqp://shop:**@two// results:redis://:**@one/1");
     expect(stdout).toContain('"visibility_timeout":5');
-    expect(stdout).toContain('taskDefaultQueue: "celery"');
+    expect(stdout).toContain('task_default_queue: "celery"');
     expect(output).not.toContain(secret);
   });
 });

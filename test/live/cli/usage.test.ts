@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Project } from "../../support/project.ts";
 import { ROOT } from "../../support/tree.ts";
 
-const COMMANDS = ["worker", "call", "result", "status", "purge", "report", "version"];
+const COMMANDS = ["worker", "call", "result", "status", "inspect", "control", "events", "purge", "report", "version"];
 
 let project: Project;
 let documentation: string;

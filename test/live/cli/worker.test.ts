@@ -95,6 +95,8 @@ describe("celeriac worker", () => {
     worker.signal("SIGTERM");
     await worker.ended();
     expect(worker.log.map(({ msg }) => msg)).toEqual([
+      "mingle: searching for neighbors",
+      "mingle: all alone",
       expect.stringMatching(/^celeriac@.* ready\.$/),
       `Task tasks.add[${result.id}] received`,
       expect.stringMatching(`^Task tasks.add\\[${result.id}\\] succeeded in [\\d.]+s: 5$`),
@@ -102,7 +104,7 @@ describe("celeriac worker", () => {
       "worker: Warm shutdown",
     ]);
     for (const line of worker.log) expect(line).toMatchObject({ level: expect.any(Number), time: expect.any(Number) });
-    expect(worker.log[1]).toMatchObject({ id: result.id, task: "tasks.add" });
+    expect(worker.log[3]).toMatchObject({ id: result.id, task: "tasks.add" });
   });
 
   it("logs lines for people when told so", async () => {

@@ -2,9 +2,12 @@ import { readControlRequest } from "../../../../protocol/control/pidbox.ts";
 import { isMapping } from "../../../../protocol/message/headers.ts";
 import { SerializerRegistry } from "../../../../protocol/serialization/registry.ts";
 import { LamportClock } from "../../../../src/app/clock.ts";
+import { TaskTypeError } from "../../../../src/app/errors.ts";
 import type { Settings } from "../../../../src/app/settings.ts";
-import { COMMANDS } from "../../../../src/control/commands.ts";
+import { COMMANDS } from "../../../../src/control/commands/index.ts";
 import { nodeMatcher } from "../../../../src/control/node-matcher.ts";
+import { Panel } from "../../../../src/control/panel.ts";
+import type { PanelContext } from "../../../../src/control/panel-context.ts";
 import { SILENT } from "../../../../src/logger.ts";
 import { WorkerState } from "../../../../src/worker/state.ts";
 import { bytesTarget, type Target } from "../target.ts";
@@ -34,23 +37,38 @@ const requests = [
   Buffer.from(JSON.stringify({ method: "hello", arguments: { from_node: "a@b", revoked: { [ID]: 1.5 } }, ...TO })),
 ];
 
+const panel = new Panel(COMMANDS);
+
+/** Commands that reach for nothing that only a running worker has. */
+const WITHOUT_PARTS = new Set(["ping", "clock", "hello", "registered", "revoke", "terminate", "revoked", "rate_limit"]);
+
+/** Arguments that a command cannot use are answered so. */
+async function replyOf(run: () => unknown): Promise<unknown> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof TaskTypeError || (error as Error).message.startsWith("there is no signal")) return error;
+    throw error;
+  }
+}
+
 const control = bytesTarget(
   "control",
   (random) => jsonMade(requests, random),
   async (bytes) => {
     const request = readControlRequest(json(bytes));
     if (request.pattern && request.matcher) nodeMatcher(request.pattern, request.matcher)("worker@host");
-    const panel = {
+    const context = {
       hostname: "worker@host",
       settings: { compatibility: "5.7" } as Settings,
       state: new WorkerState(),
       clock: new LamportClock(),
       log: SILENT,
-      taskNames: () => ["tasks.add"],
-      scheduled: () => [],
+      tasks: new Map(),
       markRevoked: async () => {},
-    };
-    return { request, reply: await COMMANDS.get(request.method)?.(panel, request.arguments) };
+    } as unknown as PanelContext;
+    const command = WITHOUT_PARTS.has(request.method) ? panel.get(request.method) : undefined;
+    return { request, reply: await replyOf(() => command?.run(context, request.arguments)) };
   },
 );
 
