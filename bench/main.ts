@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { canStartRabbit, startRabbit } from "../test/servers/rabbitmq.ts";
 import { startRedis } from "../test/servers/redis.ts";
+import { measureCodec } from "./measures/codec.ts";
 import { measureConsume } from "./measures/consume.ts";
 import type { Arena, Measured } from "./measures/contest.ts";
 import { measurePublish } from "./measures/publish.ts";
@@ -11,14 +12,21 @@ import { ratioOf, shownSpread, spreadOf } from "./spread.ts";
 const { values } = parseArgs({
   options: {
     broker: { type: "string", multiple: true, default: ["redis", "amqp"] },
-    measure: { type: "string", multiple: true, default: ["publish", "consume", "round-trip", "worker"] },
+    measure: { type: "string", multiple: true, default: ["codec", "publish", "consume", "round-trip", "worker"] },
     rounds: { type: "string", default: "5" },
     quick: { type: "boolean", default: false },
     python: { type: "string", default: "" },
   },
 });
 
-for (const kind of values.broker) {
+if (values.measure.includes("codec")) {
+  console.log("\n## Bytes and values, no servers");
+  for (const measured of measureCodec(values.quick ? 1 : Number(values.rounds), values.quick ? 0.05 : 1))
+    show(measured);
+}
+const measures = values.measure.filter((measure) => measure !== "codec");
+
+for (const kind of measures.length > 0 ? values.broker : []) {
   if (kind !== "redis" && kind !== "amqp") throw new Error(`--broker is redis or amqp, not ${kind}`);
   if (kind === "amqp" && !canStartRabbit()) {
     console.log("SKIPPED: RabbitMQ is not installed");
@@ -37,7 +45,7 @@ for (const kind of values.broker) {
   };
   console.log(`\n## ${kind === "redis" ? "Redis" : "RabbitMQ"}, ${arena.rounds} interleaved rounds`);
   try {
-    for (const measure of values.measure) for (const measured of await run(measure, arena)) show(measured);
+    for (const measure of measures) for (const measured of await run(measure, arena)) show(measured);
   } finally {
     await Promise.all([redis.stop(), broker.stop()]);
   }
@@ -54,7 +62,7 @@ async function run(measure: string, arena: Arena): Promise<Measured[]> {
     case "worker":
       return [await measureStart(arena), ...(await measureIdle(arena, values.quick ? 1 : 20))];
     default:
-      throw new Error(`--measure is publish, consume, round-trip or worker, not ${measure}`);
+      throw new Error(`--measure is codec, publish, consume, round-trip or worker, not ${measure}`);
   }
 }
 
