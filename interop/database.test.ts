@@ -1,7 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { PlainDate } from "../protocol/python/datetime.ts";
+import { Decimal } from "../protocol/python/decimal.ts";
+import { UUID } from "../protocol/python/uuid.ts";
 import { type MetaInput, taskMeta } from "../protocol/result/meta.ts";
-import { type Celery, TaskError, TaskRevokedError } from "../src/index.ts";
+import { type Celery, DateTime, pickleSerializer, TaskError, TaskRevokedError } from "../src/index.ts";
 import { testApp } from "../test/support/app.ts";
 import { type DatabaseServer, databaseKinds, type FreshDatabase } from "./databases.ts";
 import { PythonClient, PythonError, PythonWorker } from "./python.ts";
@@ -96,6 +99,33 @@ for (const kind of await databaseKinds()) {
           );
           await typescript("SUCCESS", null);
           expect(await asked("[r.state, r.get(timeout=5)]")).toEqual(["SUCCESS", null]);
+        });
+
+        it("either side reads values of the other's that JSON does not have", async () => {
+          const values = {
+            when: new DateTime("2031-05-06T07:08:09.123456+00:00"),
+            day: new PlainDate("2031-05-06"),
+            cost: new Decimal("1.10"),
+            key: new UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+            raw: new Uint8Array([0, 255]),
+          };
+          await python(`VALUES, "SUCCESS"`);
+          expect(await app.asyncResult(id).get(within)).toEqual(values);
+          await typescript("SUCCESS", values);
+          // Up to 5.2, what is typed in JSON is a dict; in a database it is a pickle all the same.
+          expect(await asked("r.get(timeout=5) == VALUES or r.get()")).toBe(true);
+        });
+
+        it("TypeScript raises an error of the application's own, with what is nested in it", async () => {
+          await python(`OutOfStock("apple", [3, {"in": None}]), "FAILURE"`);
+          const error = await app
+            .asyncResult(id)
+            .get(within)
+            .catch((caught: unknown) => caught);
+          expect(error).toMatchObject({ type: "OutOfStock", module: "tasks", args: ["apple", [3, { in: null }]] });
+          // What its serializer cannot write, Celery stores as its repr.
+          await python(`ValueError(KeyError("inner"), {1}), "FAILURE"`);
+          await expect(app.asyncResult(id).get(within)).rejects.toMatchObject({ args: ["KeyError('inner')", "{1}"] });
         });
 
         it("TypeScript raises what Python raised", async () => {
@@ -215,6 +245,20 @@ for (const kind of await databaseKinds()) {
           expect(await app.asyncResult(id).state()).toBe("PENDING");
         });
 
+        it("either side drops what has expired, and leaves the rest", async () => {
+          const hour = 3_600_000;
+          await typescript("SUCCESS", 1, { now: new Date(Date.now() - 30 * hour).toISOString() });
+          await client.run("app.backend.cleanup()");
+          expect(await app.asyncResult(id).state()).toBe("PENDING");
+          await python(`1, "SUCCESS"`);
+          await client.run(`GroupResult("expiring", [AsyncResult("m")]).save()`);
+          const backend = await app.backend();
+          await backend.cleanup?.(new Date(Date.now() + 20 * hour));
+          expect(await asked("r.state")).toBe("SUCCESS");
+          await backend.cleanup?.(new Date(Date.now() + 30 * hour));
+          expect(await asked("[r.state, GroupResult.restore('expiring')]")).toEqual(["PENDING", null]);
+        });
+
         it("neither side changes the other's SUCCESS", async ({ skip }) => {
           await python(`1, "SUCCESS"`);
           await (await app.backend()).storeResult(
@@ -243,6 +287,70 @@ for (const kind of await databaseKinds()) {
           await client.run(`app.backend.store_result(${JSON.stringify(id)}, "from Python", "SUCCESS")`);
           expect(await waiting).toBe("from Python");
         });
+      });
+
+      it.each(["msgpack", "yaml", "pickle"])("holds results as %s, both ways", async (serializer) => {
+        const accept = ["json", serializer];
+        const fresh = await server.fresh();
+        const client = new PythonClient(pythonSide(fresh, pythons[version] ?? ""));
+        await client.run(SETUP);
+        await client.run(
+          `backend = type(app.backend)(app=app, url=app.backend.url, serializer="${serializer}", accept=${JSON.stringify(accept)})`,
+        );
+        await client.run(
+          `for task_id, state, result in [("ok", "SUCCESS", {"a": [1, "ü", b"\\x00\\xff"]}), ("failed", "FAILURE", OutOfStock("apple", 3))]:\n    backend.store_result(task_id, result, state, request=request)\nresult = None`,
+        );
+        const { app } = testApp({
+          backend: fresh.typescript,
+          compatibility,
+          timezone,
+          resultSerializer: serializer,
+          acceptContent: accept,
+        });
+        app.register(pickleSerializer({ exceptions: ["tasks.OutOfStock"] }));
+        const value = { a: [1, "ü", new Uint8Array([0, 255])] };
+        expect(await app.asyncResult("ok").get(within)).toEqual(value);
+        await expect(app.asyncResult("failed").get(within)).rejects.toMatchObject({
+          type: "OutOfStock",
+          module: "tasks",
+          args: ["apple", 3],
+        });
+        expect(await (await app.backend()).getTaskMeta("ok")).toMatchObject({ args: [1, "ü"], kwargs: { k: [1.5] } });
+        const store = async (taskId: string, state: string, result: unknown): Promise<void> => {
+          const meta = taskMeta({ taskId, state, result, now: new Date().toISOString() });
+          await (await app.backend()).storeResult(meta, { replyTo: null, correlationId: taskId });
+        };
+        await store("ours", "SUCCESS", value);
+        await store("lost", "FAILURE", { exc_type: "OutOfStock", exc_message: ["apple", 3], exc_module: "tasks" });
+        const read = (taskId: string, code: string): Promise<unknown> =>
+          client.run(`r = AsyncResult("${taskId}", backend=backend)\nresult = ${code}`);
+        expect(await read("ours", "repr(r.get(timeout=5))")).toBe(`{'a': [1, 'ü', b'\\x00\\xff']}`);
+        expect(await read("lost", "repr(r.info)")).toBe("OutOfStock('apple', 3)");
+        await Promise.all([app.close(), client[Symbol.asyncDispose]()]);
+      });
+
+      it("keeps results uncompressed whatever resultCompression says, as Celery does", async ({ skip }) => {
+        skip(version !== "5.7.0", "result_compression came with Celery 5.7");
+        const fresh = await server.fresh();
+        const side = pythonSide(fresh, pythons[version] ?? "");
+        const client = new PythonClient({ ...side, settings: { ...side.settings, result_compression: "gzip" } });
+        const { app, logged } = testApp({ backend: fresh.typescript, timezone, resultCompression: "gzip" });
+        await client.run("app.backend.store_result('theirs', 'x' * 500, 'SUCCESS')");
+        const meta = taskMeta({
+          taskId: "ours",
+          state: "SUCCESS",
+          result: "x".repeat(500),
+          now: new Date().toISOString(),
+        });
+        await (await app.backend()).storeResult(meta, { replyTo: null, correlationId: "ours" });
+        expect(logged("cannot store compressed results")).toHaveLength(1);
+        expect(await app.asyncResult("theirs").get(within)).toBe("x".repeat(500));
+        expect(await client.run("AsyncResult('ours').get(timeout=5)")).toBe("x".repeat(500));
+        const { result } = await client.run<{ result: string[] }>(
+          `{"result": [bytes(value).decode() for value in __import__("sqlalchemy").create_engine(app.conf.result_backend.split("+", 1)[1]).connect().exec_driver_sql("SELECT result FROM celery_taskmeta").scalars()]}`,
+        );
+        expect(result).toEqual([JSON.stringify("x".repeat(500)), JSON.stringify("x".repeat(500))]);
+        await Promise.all([app.close(), client[Symbol.asyncDispose]()]);
       });
 
       it("is a database that both may make at the same time", async () => {
@@ -324,11 +432,16 @@ function nowIn(timeZone: string): string {
 const SETUP = `
 from celery.result import GroupResult
 from types import SimpleNamespace
-from datetime import datetime
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from uuid import UUID
+from tasks import OutOfStock
 import sqlalchemy as sa
 request = SimpleNamespace(task="tasks.add", args=(1, "ü"), kwargs={"k": [1.5]}, hostname="w@h", retries=2, id="r",
     delivery_info={"routing_key": "q"}, group=None, parent_id=None, children=[AsyncResult("child")],
     stamps={"s": ["x"]}, stamped_headers=["s"])
+VALUES = {"when": datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=timezone.utc), "day": date(2031, 5, 6), "cost": Decimal("1.10"),
+    "key": UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "raw": b"\\x00\\xff"}
 engine = sa.create_engine(app.conf.result_backend.split("+", 1)[1])
 def stored_date(task_id):
     with engine.connect() as connection:

@@ -183,6 +183,22 @@ export function exerciseBackend(subject: BackendUnderTest): void {
       expect(await backend.restoreGroup(id)).toBeNull();
     });
 
+    it("drops what has expired, where nothing else does, and nothing that never expires", async ({ skip }) => {
+      skip(!backend.cleanup, "what it keeps expires by itself");
+      await store("SUCCESS", 1);
+      await backend.saveGroup({ id, parent: null, results: [] });
+      const later = new Date(Date.now() + 62_000);
+      await backend.cleanup?.(new Date());
+      const forEver = await subject.make({ ...backendOptions(subject), expires: null });
+      backends.push(forEver);
+      await forEver.cleanup?.(later);
+      expect(await backend.getTaskMeta(id)).toMatchObject({ result: 1 });
+      expect(await backend.restoreGroup(id)).toMatchObject({ id });
+      await backend.cleanup?.(later);
+      expect(await backend.getTaskMeta(id)).toMatchObject({ status: "PENDING" });
+      expect(await backend.restoreGroup(id)).toBeNull();
+    });
+
     it("closes twice without complaint, and unused", async () => {
       const unused = await open();
       await unused.close();
