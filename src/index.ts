@@ -26,6 +26,7 @@ export {
   InflatedSizeExceeded,
   InvalidTaskError,
   MaxRetriesExceededError,
+  NotImplementedError,
   NotRegistered,
   OperationalError,
   QueueNotFound,

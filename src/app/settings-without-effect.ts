@@ -73,7 +73,6 @@ export const SETTINGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "resultBackendMaxRetries",
   "resultBackendMaxSleepBetweenRetriesMs",
   "resultCacheMax",
-  "resultChordRetryInterval",
   "resultExchange",
   "resultExchangeType",
   "s3AccessKeyId",

@@ -52,7 +52,9 @@ export interface Settings {
   resultExtended: boolean;
   resultPersistent: boolean | null;
   resultCompression: string | null;
-  resultChordJoinTimeout: number;
+  resultChordJoinTimeout: number | null;
+  /** Seconds between two looks at a chord's header, where the backend does not count its parts. */
+  resultChordRetryInterval: number;
   redisBackendUseSsl: boolean | Record<string, unknown> | null;
 
   /** What `resultBackend: "cache"` stands for: the URL of memcached, without `cache+`. */
@@ -212,7 +214,8 @@ const schema = z.object({
   resultExtended: z.boolean().default(false),
   resultPersistent: z.boolean().nullable().default(null),
   resultCompression: z.string().nullable().default(null),
-  resultChordJoinTimeout: seconds.default(3),
+  resultChordJoinTimeout: seconds.nullable().default(3),
+  resultChordRetryInterval: seconds.default(1),
   redisBackendUseSsl: z.union([z.boolean(), options]).nullable().default(null),
 
   cacheBackend: z.string().nullable().default(null),

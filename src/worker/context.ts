@@ -14,6 +14,12 @@ import type { ControlContent } from "../control/content.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Logger } from "../logger.ts";
 
+/** The tasks that a worker serves, by name. */
+export interface ServedTasks {
+  get(name: string): TaskDefinition | undefined;
+  keys(): Iterable<string>;
+}
+
 /** What a worker needs of its application. */
 export interface WorkerContext {
   readonly name: string;
@@ -22,7 +28,7 @@ export interface WorkerContext {
   readonly clock: LamportClock;
   readonly queues: Queues;
   readonly log: Logger;
-  readonly tasks: ReadonlyMap<string, TaskDefinition>;
+  readonly tasks: ServedTasks;
   readonly canvas: Canvas;
   readonly results: ResultContext;
   readonly resultCodec: ResultCodec;

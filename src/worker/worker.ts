@@ -13,6 +13,7 @@ import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { ResultWriter } from "./result-writer.ts";
+import { servingBuiltins } from "./serving.ts";
 import { WorkerState } from "./state.ts";
 import { Tracer } from "./tracer.ts";
 import { childData, directQueue, limitsOf, poolOf, type WorkerOptions } from "./worker-options.ts";
@@ -51,7 +52,7 @@ export class Worker {
   /** @throws ImproperlyConfigured, QueueNotFound */
   constructor(context: WorkerContext, options: WorkerOptions) {
     const { settings } = context;
-    this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
+    this.#context = servingBuiltins({ ...context, settings: { ...settings, ...limitsOf(options) } });
     const pool = poolOf(context, options);
     const concurrency =
       options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * (pool === "async" ? 10 : 1);
