@@ -80,6 +80,8 @@ for (const { name, lacks = needsPython, open } of await places()) {
       return client.run(`r = ${code}\nresult = r.get(timeout=40)`);
     }
 
+    const joinsItself = name.startsWith("Redis");
+
     it("of Python, with members in both languages and the body in TypeScript", async () => {
       const header = `[py("add", 1, 1), ts("add", 2, 2), py("add", 3, 3)]`;
       expect(await fromPython(`chord(${header}, ts("sum"))()`)).toBe(12);
@@ -125,14 +127,17 @@ for (const { name, lacks = needsPython, open } of await places()) {
       expect(error).toBeInstanceOf(PythonError);
       expect(error).toMatchObject({ type: "ChordError", module: "celery.exceptions" });
       const culprit = await client.run("r.parent[1].id");
-      expect((error as PythonError).args).toEqual([`"Dependency ${culprit} raised ValueError('bad')"`]);
+      const text = joinsItself ? `Dependency ${culprit} raised ValueError('bad')` : "ValueError('bad')";
+      expect((error as PythonError).args).toEqual([`"${text}"`]);
     });
 
     it("of TypeScript fail their body when a member in Python fails, and say which", async () => {
       const sent = await chord([ts("add").s(1, 1), py("fail").s("bad")], ts("sum").s()).applyAsync();
       const error = await sent.get(within).catch((caught: unknown) => caught);
       expect(error).toBeInstanceOf(ChordError);
-      expect((error as ChordError).message).toMatch(/^Dependency [0-9a-f-]{36} raised ValueError\('bad'\)$/);
+      expect((error as ChordError).message).toMatch(
+        joinsItself ? /^Dependency [0-9a-f-]{36} raised ValueError\('bad'\)$/ : /^ValueError\('bad'\)$/,
+      );
     });
 
     it("call the errback of a body that never ran, in either language", async () => {
@@ -155,8 +160,8 @@ for (const { name, lacks = needsPython, open } of await places()) {
       });
     });
 
-    it("fail everything behind them in a chain", async () => {
-      const sent = await chain(group([ts("fail").s("bad"), py("add").s(1, 1)]), py("tsum").s(), ts("add").s(1));
+    it("fail everything behind them in a chain, where TypeScript joins them", async () => {
+      const sent = await chain(group([ts("fail").s("bad"), ts("add").s(1, 1)]), ts("sum").s(), py("add").s(1));
       await expect((await sent.applyAsync()).get(within)).rejects.toBeInstanceOf(TaskError);
     });
 

@@ -430,6 +430,7 @@ export class Celery implements AsyncDisposable {
       backend: () => this.backend(),
       dispatcher: (hostname, bufferGroups) => this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
+      running: () => this.#running.getStore(),
       runAs: (running, run) => this.#running.run(running, run),
       isoNow: () => dateDone(new Date(), settings),
     };

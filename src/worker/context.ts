@@ -44,6 +44,8 @@ export interface WorkerContext {
   readonly sendTask: SendTask;
   /** Runs a function as part of a task, so that what it sends belongs to that task. */
   runAs<T>(running: RunningTask & { self: Self }, run: () => T): T;
+  /** The task that runs where this is asked; undefined outside of any. */
+  running(): RunningTask | undefined;
   /** Now, as the result records write it. */
   isoNow(): string;
 }

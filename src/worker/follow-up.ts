@@ -118,7 +118,8 @@ export class FollowUp {
       }
       try {
         const given = errback.immutable ? [] : [followed.request, error, recorded.traceback];
-        const bound = await definition.bind([...given, ...errback.args], errback.kwargs);
+        const [args, kwargs] = this.#read([errback.args, errback.kwargs]);
+        const bound = await definition.bind([...given, ...args], kwargs);
         await definition.call(bound, { name: errback.task } as Self);
       } catch (cause) {
         this.#context.log.error({ err: cause }, `Errback ${errback.task} raised an exception`);
@@ -126,6 +127,12 @@ export class FollowUp {
     }
     if (sent.length === 0) return;
     await this.#send(groupOf(sent), [followed.id], { parent_id: followed.id, root_id: followed.rootId });
+  }
+
+  /** Values that were kept as they came, to be sent on, as a handler here takes them. */
+  #read<T>(forwarded: T): T {
+    const { resultCodec } = this.#context;
+    return resultCodec.decode(resultCodec.encode(forwarded)) as T;
   }
 
   /**
@@ -170,7 +177,10 @@ export class FollowUp {
       embed: { callbacks: null, errbacks, chain: null, chord: chord ?? null },
     };
     await this.#callErrbacks(followed, error, recorded);
-    await this.#results.storeFor(id, undefined, "FAILURE", recorded.stored, recorded.traceback);
+    // What was sent on its account counts as its own, and what else the task that brought it down has sent.
+    const children = this.#context.running()?.children;
+    const request = children && { children: [...children] };
+    await this.#results.storeFor(id, request, "FAILURE", recorded.stored, recorded.traceback);
     await this.partReturned(followed, "FAILURE", recorded.stored);
   }
 }

@@ -1,7 +1,7 @@
 import { clone, readSignature, type SignatureData } from "../../../protocol/canvas/signature.ts";
 import { exceptionRepr } from "../../../protocol/result/exception.ts";
 import { fromTuple, type ResultNode } from "../../../protocol/result/result-tuple.ts";
-import { PROPAGATE_STATES, READY_STATES } from "../../../protocol/result/states.ts";
+import { READY_STATES } from "../../../protocol/result/states.ts";
 import { ChordError } from "../../app/errors.ts";
 import { pythonException } from "../../app/exception.ts";
 import { GroupResult, resultFromNode } from "../../app/result.ts";
@@ -92,8 +92,8 @@ async function unlock(
     const timeout = worker.settings.resultChordJoinTimeout;
     results = await deps.get({ ...(timeout && { timeout }) });
   } catch (error) {
-    const culprit = await firstFailed(worker, header);
-    await fail(culprit ? `Dependency ${culprit} raised ${shown(error)}` : shown(error), error);
+    // Celery would name the member as well, but looks for it where failures never are.
+    await fail(shown(error), error);
     return;
   }
   try {
@@ -116,13 +116,4 @@ async function isReady({ backend: connected }: WorkerContext, header: readonly R
 
 function leaves(nodes: readonly ResultNode[]): string[] {
   return nodes.flatMap((node) => (node.results ? leaves(node.results) : [node.id]));
-}
-
-/** The id of the first member that failed itself; undefined when it was one within a group. */
-async function firstFailed(worker: WorkerContext, header: readonly ResultNode[]): Promise<string | undefined> {
-  const backend = await worker.backend();
-  for (const { id, results } of header) {
-    if (!results && PROPAGATE_STATES.has((await backend.getTaskMeta(id)).status)) return id;
-  }
-  return undefined;
 }
