@@ -2,6 +2,16 @@ import { defineConfig } from "vitest/config";
 
 const common = { environment: "node", pool: "forks" } as const;
 
+/** Takes an hour: script/conformance asks for it by name. */
+const conformance = {
+  test: {
+    ...common,
+    name: "conformance",
+    include: ["interop/conformance/*.conformance.ts"],
+    globalSetup: ["test/global-setup.ts", "test/built.ts"],
+  },
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -55,6 +65,7 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
+      ...(process.argv.includes("conformance") ? [conformance] : []),
     ],
   },
 });

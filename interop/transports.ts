@@ -13,7 +13,7 @@ export interface Transport {
   backend: string;
   /** Whether any process can read a result, or only the one that sent the task. */
   sharedResults: boolean;
-  /** Whether this backend joins chords itself. */
+  /** Whether chords can be joined with this backend. */
   chords: boolean;
   transportOptions?: Record<string, unknown>;
 }
@@ -39,7 +39,7 @@ export function transports(): Transport[] {
       broker: "filesystem://",
       backend: `file://${folder}/results`,
       sharedResults: true,
-      chords: false,
+      chords: true,
       transportOptions: {
         data_folder_in: `${folder}/queue`,
         data_folder_out: `${folder}/queue`,

@@ -27,6 +27,7 @@ export {
   InflatedSizeExceeded,
   InvalidTaskError,
   MaxRetriesExceededError,
+  NotImplementedError,
   NotRegistered,
   OperationalError,
   QueueNotFound,

@@ -26,7 +26,7 @@ export interface TaskMeta {
   [stamp: string]: unknown;
 }
 
-/** What a result records of the task it is of. */
+/** What a result records of the task it is of; one without a name is not known to anybody. */
 export interface MetaRequest {
   group?: string | null;
   parentId?: string | null;
@@ -72,7 +72,7 @@ export function taskMeta({ taskId, state, result, traceback, request, extended, 
     date_done: READY_STATES.has(state) ? now : null,
     ...(request?.group && { group_id: request.group }),
     ...(request?.parentId && { parent_id: request.parentId }),
-    ...(extended && request && extendedMeta(request)),
+    ...(extended && request?.name !== undefined && extendedMeta(request)),
     task_id: taskId,
   };
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { input as ZodInput, ZodObject, output as ZodOutput } from "zod";
-import { signature } from "../../protocol/canvas/signature.ts";
+import { clone, readSignature, signature } from "../../protocol/canvas/signature.ts";
 import { writes } from "../../protocol/compatibility.ts";
 import { dateDone } from "../../protocol/result/date-done.ts";
 import { type SerializerRegistry, serializersOf } from "../../protocol/serialization/registry.ts";
@@ -151,6 +151,9 @@ export class Celery implements AsyncDisposable {
       useLink: settings.taskProtocol === 1,
       compatibility: settings.compatibility,
       sendTask: (taskName, args, kwargs, options) => this.#sendRegistered(taskName, args, kwargs, options),
+      sendOptions: (taskName) => this.#tasks.get(taskName)?.sendOptions ?? {},
+      route: (taskName) => router.route({}, taskName, [], {}).queue,
+      queue: (queueName) => this.queues.get(queueName),
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
     });
@@ -210,8 +213,18 @@ export class Celery implements AsyncDisposable {
     return this.#canvas.send(name, positional(args), keywords(options?.kwargs), wire);
   }
 
-  /** A call of any task as a signature. */
-  signature<R = Untyped>(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Signature<R> {
+  /**
+   * A call of any task as a signature; or, of a signature that came as data, the signature.
+   * @throws InvalidTaskError when the data, or a signature within it, is none
+   */
+  signature<R = Untyped>(data: object): Signature<R>;
+  signature<R = Untyped>(name: string, args?: readonly unknown[], options?: SendOptions): Signature<R>;
+  signature<R = Untyped>(
+    name: string | object,
+    args: readonly unknown[] = [],
+    options: SendOptions = {},
+  ): Signature<R> {
+    if (typeof name !== "string") return new Signature<R>(this.#canvas, clone(readSignature(name)));
     return new Signature<R>(this.#canvas, signature(name, args, options.kwargs ?? {}, wireOptions(options)));
   }
 
@@ -513,6 +526,7 @@ export class Celery implements AsyncDisposable {
       report: () => this.bugReport(),
       events: (broker) => this.#eventsOver(async () => broker),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
+      running: () => this.#running.getStore(),
       runAs: (running, run) => this.#running.run(running, run),
       isoNow: () => dateDone(new Date(), settings),
     };

@@ -15,6 +15,7 @@ import { type Compatibility, writes } from "../../protocol/compatibility.ts";
 import { repr } from "../../protocol/python/repr.ts";
 import { asTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { ResultBackend } from "../backends/backend.ts";
+import { CHORD_UNLOCK, type UnlockContext, type UnlockOptions, unlockCall } from "./chord-unlock.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { SendTask } from "./producer.ts";
 import { AsyncResult, type GroupResult, type ResultContext, resultFromNode } from "./result.ts";
@@ -23,7 +24,7 @@ import type { RunningTask } from "./task-request.ts";
 import type { Untyped } from "./untyped.ts";
 
 /** What sending signatures needs of the application. */
-export interface CanvasContext {
+export interface CanvasContext extends UnlockContext {
   readonly results: ResultContext;
   /** Where results go: `reply_to`. */
   readonly replyTo: string;
@@ -70,7 +71,7 @@ export class CanvasSender implements Canvas {
 
   async send(name: string, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
     const sent = await this.#context.sendTask(name, args, kwargs, options);
-    if (options.add_to_parent !== false) this.#addToParent({ id: sent.id, parent: null, results: null });
+    if (options.add_to_parent !== false) this.addToParent({ id: sent.id, parent: null, results: null });
     return new AsyncResult(this.#context.results, sent.id, null, sent.ignored);
   }
 
@@ -132,7 +133,7 @@ export class CanvasSender implements Canvas {
     const nodes = members.map(({ result }) => result);
     const only = nodes.length === 1 && nodes[0]?.results ? nodes[0] : undefined;
     const node = only ?? { id: groupId, parent: null, results: nodes };
-    if (addToParent !== false) this.#addToParent(node);
+    if (addToParent !== false) this.addToParent(node);
     return resultFromNode(this.#context.results, node);
   }
 
@@ -183,7 +184,7 @@ export class CanvasSender implements Canvas {
     options: Options,
   ): Promise<AsyncResult> {
     const { body: givenBody, ...rest } = kwargs;
-    const { countdown, eta, link, link_error, task_id, ...given } = options;
+    const { countdown, eta, link, link_error, task_id, interval, max_retries, ...given } = options;
     const ownBody = (givenBody ?? bodyOf(data)) as SignatureData | null;
     if (!ownBody) throw new ImproperlyConfigured("a chord cannot be sent without a body");
     const all: Options = {
@@ -214,7 +215,7 @@ export class CanvasSender implements Canvas {
     if (!writes(this.#context.compatibility, "chordSizeKey")) body.chord_size = chordSize(header);
     const headerResult = freezeGroup(header, { groupId, chord: body, rootId }, this.#freezing);
     if (tasksOf(header).length > 0) {
-      await this.#startChord(headerResult, chordSize(header));
+      await this.#startChord(headerResult, chordSize(header), body, { interval, max_retries });
       const headerKwargs = { ...(data.kwargs.kwargs as Options | undefined), ...rest };
       const headerArgs = data.immutable ? data.args : [...args, ...data.args];
       await this.apply(header, headerArgs, headerKwargs, { ...passedOn, ...delay, task_id: groupId });
@@ -234,13 +235,19 @@ export class CanvasSender implements Canvas {
     return group;
   }
 
-  async #startChord(header: ResultNode, size: number): Promise<void> {
-    const { chords, url } = await this.#context.backend();
-    if (!chords) throw new ImproperlyConfigured(`The result backend ${url} cannot join chords: use Redis`);
-    await chords.saveHeader(header, size);
+  /** Has the backend join the chord, or a task that looks for the results. Mirrors `Backend.apply_chord`. */
+  async #startChord(header: ResultNode, size: number, body: SignatureData, again: UnlockOptions): Promise<void> {
+    const backend = await this.#context.backend();
+    backend.ensureChordsAllowed?.();
+    if (backend.chords) {
+      await backend.chords.saveHeader(header, size);
+      return;
+    }
+    const { args, kwargs, options } = unlockCall(header, body, again, this.#context);
+    await this.send(CHORD_UNLOCK, args, kwargs, options);
   }
 
-  #addToParent(node: ResultNode): void {
+  addToParent(node: ResultNode): void {
     const running = this.#context.running();
     if (running) running.children.push(asTuple(node));
   }

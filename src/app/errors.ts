@@ -34,6 +34,11 @@ export class QueueNotFound extends CeleryError {
   static override readonly pythonName = "celery.exceptions.QueueNotFound";
 }
 
+/** What was asked for cannot be had here: a chord on a result backend that has none. */
+export class NotImplementedError extends CeleryError {
+  static override readonly pythonName = "builtins.NotImplementedError";
+}
+
 /** `get()` waited as long as it was told to. The task goes on. */
 export class TimeoutError extends CeleryError {
   static override readonly pythonName = "celery.exceptions.TimeoutError";
@@ -47,6 +52,8 @@ export interface TaskErrorDetails {
   /** The exception's `args`. */
   args?: unknown[];
   traceback?: string | null;
+  /** What it came of. */
+  cause?: unknown;
 }
 
 /**
@@ -62,7 +69,7 @@ export class TaskError extends CeleryError {
   readonly traceback: string | null;
 
   constructor(message = "", details: TaskErrorDetails = {}) {
-    super(message);
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
     const own = splitPythonName((new.target as typeof TaskError).pythonName);
     this.type = details.type ?? own.type;
     this.module = details.module ?? own.module;

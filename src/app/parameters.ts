@@ -8,6 +8,8 @@ export interface Parameter {
   required: boolean;
   /** True for `...rest`, Python's `*args`. */
   rest: boolean;
+  /** What only Python has, told by the task's option `parameters`: keyword-only, `*args` as a list, `**kwargs` as an object. */
+  kind?: "keyword" | "args" | "kwargs";
 }
 
 /**
@@ -42,9 +44,31 @@ function nameOf(pattern: Pattern): string | undefined {
   return pattern.type === "Identifier" ? pattern.name : undefined;
 }
 
-/** Parameters that the task's options name: those before the first default, which JavaScript counts, are required. */
+/**
+ * Parameters that the task's options name, as Python writes them: `["x", "*args", "label", "**kwargs"]`. `*args` reaches the
+ * handler as a list, `**kwargs` as an object; what stands behind `*args`, or a bare `*`, is only taken by name.
+ *
+ * @param requiredCount how many come before the first JavaScript default: those are required
+ */
 export function namedParameters(names: readonly string[], requiredCount: number): Parameter[] {
-  return names.map((name, position) => ({ name, required: position < requiredCount, rest: false }));
+  const firstStar = names.findIndex((name) => name.startsWith("*"));
+  return names
+    .map((name, position): Parameter & { position: number } => {
+      const kind = kindOf(name, firstStar >= 0 && position > firstStar);
+      const given = { name: name.replace(/^\*+/, ""), rest: false, position };
+      return kind ? { ...given, kind, required: kind === "keyword" } : { ...given, required: true };
+    })
+    .filter(({ name }) => name !== "")
+    .map(({ position: _, ...parameter }, position) => ({
+      ...parameter,
+      required: parameter.required && position < requiredCount,
+    }));
+}
+
+function kindOf(name: string, behindStar: boolean): Parameter["kind"] {
+  if (name.startsWith("**")) return "kwargs";
+  if (name.startsWith("*")) return "args";
+  return behindStar ? "keyword" : undefined;
 }
 
 /**
@@ -60,6 +84,7 @@ export function bindArguments(
   kwargs: Record<string, unknown>,
 ): unknown[] {
   const keywords = Object.keys(kwargs);
+  if (parameters?.some(({ kind }) => kind)) return bindPython(name, parameters, args, kwargs);
   if (!parameters) {
     if (keywords.length === 0) return [...args];
     throw unreadable(name);
@@ -85,6 +110,45 @@ export function bindArguments(
   return Array.from(bound);
 }
 
+/** The same where there is what only Python has. Each parameter is one argument of the handler's. */
+function bindPython(
+  name: string,
+  parameters: readonly Parameter[],
+  args: readonly unknown[],
+  kwargs: Record<string, unknown>,
+): unknown[] {
+  const positional = parameters.filter(({ kind }) => !kind);
+  const more = args.slice(positional.length);
+  if (more.length > 0 && !parameters.some(({ kind }) => kind === "args")) {
+    throw new TaskTypeError(tooMany(name, positional, args.length));
+  }
+  const given = new Map<Parameter, unknown>();
+  for (const [position, parameter] of positional.entries()) {
+    if (position < args.length) given.set(parameter, args[position]);
+  }
+  const others: [string, unknown][] = [];
+  const takesOthers = parameters.some(({ kind }) => kind === "kwargs");
+  for (const [keyword, value] of Object.entries(kwargs)) {
+    const parameter = parameters.find(
+      ({ name: known, kind }) => known === keyword && kind !== "args" && kind !== "kwargs",
+    );
+    if (parameter && given.has(parameter)) {
+      throw new TaskTypeError(`${name}() got multiple values for argument '${keyword}'`);
+    }
+    if (parameter) given.set(parameter, value);
+    else if (takesOthers) others.push([keyword, value]);
+    else throw new TaskTypeError(`${name}() got an unexpected keyword argument '${keyword}'`);
+  }
+  const missing = parameters.filter((parameter) => parameter.required && !given.has(parameter));
+  const missingPositional = missing.filter(({ kind }) => !kind);
+  if (missingPositional.length > 0) throw new TaskTypeError(missingArguments(name, missingPositional));
+  if (missing.length > 0) throw new TaskTypeError(missingArguments(name, missing, "keyword-only"));
+  return parameters.map((parameter) => {
+    if (parameter.kind === "args") return more;
+    return parameter.kind === "kwargs" ? Object.fromEntries(others) : given.get(parameter);
+  });
+}
+
 function unreadable(name: string): TaskTypeError {
   return new TaskTypeError(
     `${name}() was called with keyword arguments, but its parameters cannot be read from its source: give the task option parameters: ["x", "y"]`,
@@ -98,9 +162,9 @@ function tooMany(name: string, positional: readonly Parameter[], given: number):
   return `${name}() takes ${range} positional argument${most === 1 ? "" : "s"} but ${given} ${given === 1 ? "was" : "were"} given`;
 }
 
-function missingArguments(name: string, missing: readonly Parameter[]): string {
+function missingArguments(name: string, missing: readonly Parameter[], kind = "positional"): string {
   const names = missing.map((parameter, position) => `'${parameter.name ?? `argument ${position + 1}`}'`);
   const last = names.at(-1) as string;
   const list = names.length < 3 ? names.join(" and ") : `${names.slice(0, -1).join(", ")}, and ${last}`;
-  return `${name}() missing ${names.length} required positional argument${names.length === 1 ? "" : "s"}: ${list}`;
+  return `${name}() missing ${names.length} required ${kind} argument${names.length === 1 ? "" : "s"}: ${list}`;
 }

@@ -63,7 +63,6 @@ export const SETTINGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "redisSocketKeepalive",
   "resultBackendThreadSafe",
   "resultCacheMax",
-  "resultChordRetryInterval",
   "resultExchange",
   "resultExchangeType",
   "s3AccessKeyId",

@@ -52,7 +52,9 @@ export interface Settings {
   resultExtended: boolean;
   resultPersistent: boolean | null;
   resultCompression: string | null;
-  resultChordJoinTimeout: number;
+  resultChordJoinTimeout: number | null;
+  /** Seconds between two looks at a chord's header, where the backend does not count its parts. */
+  resultChordRetryInterval: number;
   resultBackendAlwaysRetry: boolean;
   /** null for ever. */
   resultBackendMaxRetries: number | null;
@@ -236,7 +238,8 @@ const schema = z.object({
   resultExtended: z.boolean().default(false),
   resultPersistent: z.boolean().nullable().default(null),
   resultCompression: z.string().nullable().default(null),
-  resultChordJoinTimeout: seconds.default(3),
+  resultChordJoinTimeout: seconds.nullable().default(3),
+  resultChordRetryInterval: seconds.default(1),
   resultBackendAlwaysRetry: z.boolean().default(false),
   resultBackendMaxRetries: whole.nullable().default(null),
   resultBackendBaseSleepBetweenRetriesMs: whole.default(10),

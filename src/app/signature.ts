@@ -1,5 +1,6 @@
 import { linkErrorTo, linkTo, pipe } from "../../protocol/canvas/compose.ts";
 import { clone, type SignatureData, tasksOf } from "../../protocol/canvas/signature.ts";
+import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { AsyncResult } from "./result.ts";
 import { keywords, positional, type SendOptions, wireOptions } from "./send-options.ts";
@@ -20,6 +21,8 @@ export interface Canvas {
     kwargs: Record<string, unknown>,
     options: Record<string, unknown>,
   ): Promise<AsyncResult>;
+  /** Counts a result among the children of the running task, if any. */
+  addToParent(node: ResultNode): void;
   readonly errbacksOnChordHeader: boolean;
 }
 

@@ -43,6 +43,8 @@ export interface TaskRequest {
   stampedHeaders: string[] | null;
   /** The sender's own headers, keys as sent. */
   headers: Record<string, Untyped>;
+  /** The message's own properties, under the wire's names: `app_id`, `delivery_mode`. */
+  properties: Readonly<Record<string, unknown>>;
   args: Untyped[];
   kwargs: Record<string, Untyped>;
   argsrepr: string;

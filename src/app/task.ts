@@ -18,7 +18,11 @@ export interface TaskOptions {
   name: string;
   /** True to have the handler called with `self` in front of the arguments. */
   bind?: boolean;
-  /** The names of the handler's parameters, where they cannot be read from its source. */
+  /**
+   * The names of the handler's parameters, where they cannot be read from its source, or where JavaScript lacks what
+   * Python has: `*args` reaches the handler as a list, `**kwargs` as an object, and what is behind `*args` or a bare `*`
+   * is only taken by name.
+   */
   parameters?: string[];
   /** A zod object: what the task takes. The handler gets one object, then `self`. */
   params?: ObjectSchema;
@@ -94,6 +98,13 @@ export interface Self {
    * MaxRetriesExceededError.
    */
   retry(options?: RetryOptions): Error;
+  /**
+   * Sends a signature as one more part of the chord that this task is in. With `lazy` it is only made ready, for the
+   * task to send itself.
+   * @throws RangeError when the task is in no chord; NotImplementedError on a backend that cannot add to one
+   */
+  addToChord(sig: Signature, options: { lazy: true }): Promise<Signature>;
+  addToChord(sig: Signature, options?: { lazy?: false }): Promise<AsyncResult>;
   /** An error to throw: another signature then takes this task's place, and its id. */
   replace(sig: Signature): Error;
 }
@@ -157,12 +168,19 @@ export class TaskDefinition {
    * as null, which makes a difference to how it is routed.
    */
   readonly sendOptions: Readonly<Record<string, unknown>>;
+  /** True for one that only hands its arguments on: it gets them as they came, whatever JavaScript would make of them. */
+  readonly forwardsArguments: boolean;
   readonly #contract: Contract | undefined;
   readonly #shortName: string;
   #parameters: readonly Parameter[] | undefined | null = null;
 
   /** @throws TypeError when the options contradict each other */
-  constructor(options: TaskOptions, handler: (...args: never[]) => unknown, settings: Settings) {
+  constructor(
+    options: TaskOptions,
+    handler: (...args: never[]) => unknown,
+    settings: Settings,
+    forwardsArguments = false,
+  ) {
     if (options.params && options.bind) {
       throw new TypeError(
         `task ${options.name}: with params the handler always gets (params, self), so bind must not be given`,
@@ -174,6 +192,7 @@ export class TaskDefinition {
     }
     this.name = options.name;
     this.handler = handler;
+    this.forwardsArguments = forwardsArguments;
     this.options = options;
     this.acksLate = options.acksLate ?? settings.taskAcksLate;
     const either = options.acksOnFailureOrTimeout;
@@ -219,8 +238,7 @@ export class TaskDefinition {
    */
   bind(args: readonly unknown[], kwargs: Record<string, unknown>): unknown[] | Promise<unknown[]> {
     if (this.#contract) return this.#contract.bind(args, kwargs).then((params) => [params]);
-    if (this.#parameters === null) this.#parameters = this.#readParameters();
-    return bindArguments(this.#shortName, this.#parameters, args, kwargs);
+    return bindArguments(this.#shortName, this.#known(), args, kwargs);
   }
 
   /** Calls the handler and checks what it returns. */
@@ -235,13 +253,50 @@ export class TaskDefinition {
    * True for an errback of the newer kind, which is called with request, error and traceback; one that takes a single
    * argument gets the failed task's id. Mirrors `celery/backends/base.py _errback_arity_greater`.
    *
-   * @param stored how many arguments the signature brings itself
+   * @param stored the arguments that the signature brings itself
    */
-  takesError(stored: number): boolean {
+  takesError(stored: { args: readonly unknown[]; kwargs: Record<string, unknown>; immutable: boolean }): boolean {
     if (this.#contract || this.options.bind) return false;
+    const parameters = this.#known() ?? [];
+    if (parameters.some(({ rest, kind }) => rest || kind === "args")) return true;
+    const positional = parameters.filter(({ kind }) => !kind);
+    const open = stored.immutable ? positional : positional.slice(stored.args.length);
+    // One that is bound by name can only be given by name from there on, and so can those behind it.
+    const named = stored.immutable ? -1 : open.findIndex(({ name }) => name !== undefined && name in stored.kwargs);
+    return (named < 0 ? open.length : named) > 1;
+  }
+
+  /**
+   * The arguments of a retry that was given only positional or only named ones: what the task was called with is kept
+   * where it does not get in their way. Mirrors `celery/app/task.py Task.retry`.
+   */
+  retryArguments(
+    called: { args: readonly unknown[]; kwargs: Record<string, unknown> },
+    given: { args: readonly unknown[] | undefined; kwargs: Record<string, unknown> | undefined },
+  ): { args: readonly unknown[]; kwargs: Record<string, unknown> } {
+    const { args = called.args, kwargs = called.kwargs } = given;
+    const parameters = this.#contract ? undefined : this.#known();
+    const positional = parameters?.filter(({ kind, rest }) => !kind && !rest);
+    if (!positional || (given.args === undefined) === (given.kwargs === undefined)) return { args, kwargs };
+    if (given.args) {
+      const taken = new Set(positional.slice(0, args.length).map(({ name }) => name));
+      return { args, kwargs: Object.fromEntries(Object.entries(kwargs).filter(([name]) => !taken.has(name))) };
+    }
+    const replaced = new Map(
+      positional
+        .map(({ name }, position) => [position, name] as const)
+        .filter(([position, name]) => position < args.length && name !== undefined && Object.hasOwn(kwargs, name)),
+    );
+    const names = new Set(replaced.values());
+    return {
+      args: args.map((value, position) => (replaced.has(position) ? kwargs[replaced.get(position) as string] : value)),
+      kwargs: Object.fromEntries(Object.entries(kwargs).filter(([name]) => !names.has(name))),
+    };
+  }
+
+  #known(): readonly Parameter[] | undefined {
     if (this.#parameters === null) this.#parameters = this.#readParameters();
-    const parameters = this.#parameters ?? [];
-    return parameters.some((parameter) => parameter.rest) || parameters.length - stored > 1;
+    return this.#parameters;
   }
 
   #readParameters(): readonly Parameter[] | undefined {

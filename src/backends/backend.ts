@@ -144,6 +144,8 @@ export interface ResultBackend extends AsyncDisposable {
   readonly retriesStoring?: boolean;
   /** Joining of chords; undefined for a backend that leaves it to the task `celery.chord_unlock`. */
   readonly chords: ChordStore | undefined;
+  /** @throws NotImplementedError on a backend whose results nobody but their receiver can look for. */
+  ensureChordsAllowed?(): void;
 
   /**
    * Stores a record, unless a SUCCESS is there already: that is final.

@@ -1,7 +1,15 @@
 import type { TaskMeta } from "../../protocol/result/meta.ts";
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
-import { ImproperlyConfigured } from "../app/errors.ts";
+import { ImproperlyConfigured, NotImplementedError } from "../app/errors.ts";
 import type { ResultBackend } from "./backend.ts";
+
+/** What Celery says, word for word: people look for it. */
+const NO_CHORDS = `Starting chords requires a result backend to be configured.
+
+Note that a group chained with a task is also upgraded to be a chord,
+as this pattern requires synchronization.
+
+Result backends that supports chords: Redis, Database, Memcached, and more.`;
 
 /** No results: nothing is stored, and to ask for a result is an error. Mirrors `celery/backends/base.py DisabledBackend`. */
 export class DisabledBackend implements ResultBackend {
@@ -9,6 +17,10 @@ export class DisabledBackend implements ResultBackend {
   readonly persistent = false;
   readonly supportsResultCompression = false;
   readonly chords = undefined;
+
+  ensureChordsAllowed(): void {
+    throw new NotImplementedError(NO_CHORDS);
+  }
 
   async storeResult(): Promise<void> {}
 

@@ -3,13 +3,21 @@ import { pendingMeta, readMeta, type TaskMeta } from "../../protocol/result/meta
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import { READY_STATES } from "../../protocol/result/states.ts";
 import { exchange, type Queue, queue } from "../../protocol/transport/entities.ts";
-import { ImproperlyConfigured, OperationalError } from "../app/errors.ts";
+import { ImproperlyConfigured, NotImplementedError, OperationalError } from "../app/errors.ts";
 import type { Consumer, Delivery } from "../brokers/broker.ts";
 import type { BackendOptions, ReplyAddress, ResultBackend } from "./backend.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Records kept for those who ask later: the oldest make room. */
 const KEPT = 10_000;
+
+/** What Celery says, word for word: people look for it. */
+const NO_CHORDS = `The "rpc" result backend does not support chords!
+
+Note that a group chained with a task is also upgraded to be a chord,
+as this pattern requires synchronization.
+
+Result backends that supports chords: Redis, Database, Memcached, and more.`;
 
 /** Milliseconds that sending one result may take. */
 const PUBLISH_TIMEOUT_MS = 10_000;
@@ -71,6 +79,10 @@ export class RpcBackend implements ResultBackend {
       { exchange: "", routingKey: replyTo },
       PUBLISH_TIMEOUT_MS,
     );
+  }
+
+  ensureChordsAllowed(): void {
+    throw new NotImplementedError(NO_CHORDS);
   }
 
   async getTaskMeta(taskId: string): Promise<TaskMeta> {

@@ -32,7 +32,7 @@ export interface PanelContext {
   readonly settings: Settings;
   /** Names of the settings that were given. */
   readonly givenSettings: readonly string[];
-  readonly tasks: ReadonlyMap<string, TaskDefinition>;
+  readonly tasks: Pick<ReadonlyMap<string, TaskDefinition>, "get"> & { values(): Iterable<TaskDefinition> };
   readonly queues: Queues;
   readonly broker: Broker;
   readonly consumer: TaskConsumer;

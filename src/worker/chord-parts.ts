@@ -74,7 +74,8 @@ export class ChordParts {
     if (header) return this.#joinHeader(header);
     return (parts ?? []).map(({ taskId, state, result }) => {
       if (PROPAGATE_STATES.has(state)) {
-        throw new ChordError(`Dependency ${taskId} raised ${exceptionRepr(readException(result))}`);
+        const cause = taskError(result, null);
+        throw new ChordError(`Dependency ${taskId} raised ${exceptionRepr(readException(result))}`, { cause });
       }
       return EXCEPTION_STATES.has(state) ? taskError(result, null) : result;
     });

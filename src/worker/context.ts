@@ -17,6 +17,13 @@ import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Events } from "../events/events.ts";
 import type { Logger } from "../logger.ts";
 
+/** The tasks that a worker serves, by name. */
+export interface ServedTasks {
+  get(name: string): TaskDefinition | undefined;
+  keys(): Iterable<string>;
+  values(): Iterable<TaskDefinition>;
+}
+
 /** What a worker needs of its application. */
 export interface WorkerContext {
   readonly name: string;
@@ -27,7 +34,7 @@ export interface WorkerContext {
   readonly clock: LamportClock;
   readonly queues: Queues;
   readonly log: Logger;
-  readonly tasks: ReadonlyMap<string, TaskDefinition>;
+  readonly tasks: ServedTasks;
   readonly canvas: Canvas;
   readonly results: ResultContext;
   readonly resultCodec: ResultCodec;
@@ -52,6 +59,8 @@ export interface WorkerContext {
   readonly sendTask: SendTask;
   /** Runs a function as part of a task, so that what it sends belongs to that task. */
   runAs<T>(running: RunningTask & { self: Self }, run: () => T): T;
+  /** The task that runs where this is asked; undefined outside of any. */
+  running(): RunningTask | undefined;
   /** Now, as the result records write it. */
   isoNow(): string;
 }

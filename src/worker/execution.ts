@@ -2,10 +2,12 @@ import { Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate, type TimeLimitExc
 import { readableError } from "../app/exception.ts";
 import type { RetryOptions, Self } from "../app/task.ts";
 import type { RunningTask } from "../app/task-request.ts";
+import { addToChord } from "./add-to-chord.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Request } from "./request.ts";
 import { autoretry } from "./retries.ts";
 import { makeSelf, RequestedReplacement, RequestedRetry } from "./self.ts";
+import { BodyReader } from "./task-body.ts";
 import { limitTimers } from "./time-limits.ts";
 
 /** A retry that a task asked for. */
@@ -74,7 +76,7 @@ export function execute(
 
 /** A task that is about to run, with what it sees of itself. */
 export function runningTask(
-  context: Pick<WorkerContext, "name">,
+  context: WorkerContext,
   request: Request,
   running: Omit<RunningTask, "children">,
   storeState: StoreState,
@@ -91,6 +93,10 @@ export function runningTask(
     },
     request: running.request,
     storeState,
+    addToChord: async (sig, options) => {
+      const [, , embed] = request.body ?? (await new BodyReader(context).readForward(request.delivery.message));
+      return addToChord(context, request, embed, sig, options);
+    },
   });
   return { ...running, children: [], self };
 }

@@ -2,12 +2,14 @@ import {
   bodyOf,
   clone,
   groupOf,
+  listOption,
   readSignature,
   type SignatureData,
   taskIdOf,
   tasksOf,
 } from "../../protocol/canvas/signature.ts";
 import type { Embed } from "../../protocol/message/embed.ts";
+import { repr } from "../../protocol/python/repr.ts";
 import type { MetaRequest } from "../../protocol/result/meta.ts";
 import { PROPAGATE_STATES } from "../../protocol/result/states.ts";
 import type { Self } from "../app/task.ts";
@@ -37,7 +39,7 @@ export class FollowUp {
   constructor(context: WorkerContext, results: ResultWriter) {
     this.#context = context;
     this.#results = results;
-    this.#chords = new ChordParts(context, (body, error) => this.#failBody(body, error));
+    this.#chords = new ChordParts(context, (body, error) => this.failBody(body, error));
   }
 
   /**
@@ -110,13 +112,15 @@ export class FollowUp {
     const sent: SignatureData[] = [];
     for (const errback of (followed.embed.errbacks ?? []).map(readSignature)) {
       const definition = this.#context.tasks.get(errback.task);
-      if (!definition?.takesError(errback.args.length)) {
+      if (!definition?.takesError(errback)) {
         sent.push(errback);
         continue;
       }
       try {
-        const args = [followed.request, error, recorded.traceback, ...errback.args];
-        await definition.call(await definition.bind(args, errback.kwargs), { name: errback.task } as Self);
+        const given = errback.immutable ? [] : [followed.request, error, recorded.traceback];
+        const [args, kwargs] = this.#read([errback.args, errback.kwargs]);
+        const bound = await definition.bind([...given, ...args], kwargs);
+        await definition.call(bound, { name: errback.task } as Self);
       } catch (cause) {
         this.#context.log.error({ err: cause }, `Errback ${errback.task} raised an exception`);
       }
@@ -125,30 +129,74 @@ export class FollowUp {
     await this.#send(groupOf(sent), [followed.id], { parent_id: followed.id, root_id: followed.rootId });
   }
 
+  /** Values that were kept as they came, to be sent on, as a handler here takes them. */
+  #read<T>(forwarded: T): T {
+    const { resultCodec } = this.#context;
+    return resultCodec.decode(resultCodec.encode(forwarded)) as T;
+  }
+
   /**
    * A chord whose header failed fails its body's result, calls the body's errbacks, and fails what follows it.
    * Mirrors `celery/backends/base.py chord_error_from_stack`.
    */
-  async #failBody(body: SignatureData, error: Error): Promise<void> {
+  async failBody(body: SignatureData, error: Error): Promise<void> {
+    const result = resultOf(body);
+    if (result.subtask_type === "group") await this.#failGroup(result, bodyErrbacks(body), error);
+    else await this.#failResult(result, bodyErrbacks(body), error);
     const recorded = this.#results.record(error);
-    if (body.subtask_type === "group") {
-      for (const task of tasksOf(body)) await this.#failBody(task, error);
-      return;
+    if (body.subtask_type === "chain") await this.#failChain(tasksOf(body).slice(0, -1), recorded, true);
+    await this.#failChain(Array.isArray(body.options.chain) ? (body.options.chain as unknown[]) : [], recorded, true);
+  }
+
+  /** Each task of the group fails with what failed the header, if that is known. Mirrors `_handle_group_chord_error`. */
+  async #failGroup(group: SignatureData, ownErrbacks: readonly SignatureData[], error: Error): Promise<void> {
+    const { cause } = error;
+    const original = cause instanceof Error ? cause : error;
+    for (const task of tasksOf(group)) {
+      const errbacks = [...resultErrbacks(task), ...ownErrbacks];
+      const shown = errbacks.map((errback) => repr(errback));
+      const distinct = errbacks.filter((_, position) => shown.indexOf(shown[position] as string) === position);
+      await this.#failResult(resultOf(task), distinct, original);
     }
-    const id = bodyId(body);
-    const rest = Array.isArray(body.options.chain) ? (body.options.chain as unknown[]) : [];
+    const id = taskIdOf(group);
+    const { stored, traceback } = this.#results.record(original);
+    if (id) await this.#results.storeFor(id, undefined, "FAILURE", stored, traceback);
+  }
+
+  /** One that never ran and never will; a chord that it is itself a part of must not wait for it. */
+  async #failResult(sig: SignatureData, errbacks: readonly SignatureData[], error: Error): Promise<void> {
+    const recorded = this.#results.record(error);
+    const id = bodyId(sig);
+    const { chord, group_id: group, group_index: groupIndex } = sig.options;
     const followed: Followed = {
       id,
-      rootId: typeof body.options.root_id === "string" ? body.options.root_id : id,
-      group: null,
-      groupIndex: null,
+      rootId: id,
+      group: typeof group === "string" ? group : null,
+      groupIndex: typeof groupIndex === "number" ? groupIndex : null,
       request: { id },
-      embed: { callbacks: null, errbacks: bodyErrbacks(body), chain: null, chord: null },
+      embed: { callbacks: null, errbacks, chain: null, chord: chord ?? null },
     };
     await this.#callErrbacks(followed, error, recorded);
-    await this.#results.storeFor(id, undefined, "FAILURE", recorded.stored, recorded.traceback);
-    await this.#failChain(rest, recorded, true);
+    // What was sent on its account counts as its own, and what else the task that brought it down has sent.
+    const children = this.#context.running()?.children;
+    const request = children && { children: [...children] };
+    await this.#results.storeFor(id, request, "FAILURE", recorded.stored, recorded.traceback);
+    await this.partReturned(followed, "FAILURE", recorded.stored);
   }
+}
+
+/** The signature whose result is that of this one: a chord's body, a chain's last task. */
+function resultOf(sig: SignatureData): SignatureData {
+  const inner = sig.subtask_type === "chord" ? bodyOf(sig) : sig.subtask_type === "chain" ? tasksOf(sig).at(-1) : null;
+  return inner ? resultOf(inner) : sig;
+}
+
+/** The errbacks of what gives a signature its result. Mirrors `celery/backends/base.py _result_errbacks`. */
+function resultErrbacks(sig: SignatureData): SignatureData[] {
+  const own = listOption(sig, "link_error");
+  const body = sig.subtask_type === "chord" ? bodyOf(sig) : null;
+  if (body) return [...own, ...resultErrbacks(body)];
+  return sig.subtask_type === "group" ? [...own, ...tasksOf(sig).flatMap(resultErrbacks)] : own;
 }
 
 function metaRequest(sig: SignatureData): MetaRequest {

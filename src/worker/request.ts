@@ -147,6 +147,7 @@ export class Request {
       stamps: headers.stamps,
       stampedHeaders: headers.stamped_headers,
       headers: this.customHeaders() ?? {},
+      properties: delivery.message.properties,
       args,
       kwargs,
       argsrepr: headers.argsrepr,

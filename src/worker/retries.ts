@@ -47,6 +47,7 @@ export function retryCall(request: Request, body: TaskBody, given: RetryOptions)
   const [args, kwargs, embed] = body;
   const { headers, delivery } = request;
   const { exc: _, maxRetries: __, args: newArgs, kwargs: newKwargs, ...more } = given;
+  const called = request.definition.retryArguments({ args, kwargs }, { args: newArgs, kwargs: newKwargs });
   const [hard, soft] = headers.timelimit;
   const options: Record<string, unknown> = {
     task_id: request.id,
@@ -76,8 +77,7 @@ export function retryCall(request: Request, body: TaskBody, given: RetryOptions)
     Object.entries(options).filter(([, value]) => value !== null && value !== undefined),
   );
   return {
-    args: newArgs ?? args,
-    kwargs: newKwargs ?? kwargs,
+    ...called,
     options: { ...present, ...wireOptions(more), retries: headers.retries + 1 },
   };
 }

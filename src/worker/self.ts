@@ -5,9 +5,13 @@ import { repr } from "../../protocol/python/repr.ts";
 import { exceptionText } from "../../protocol/result/exception.ts";
 import { Ignore, MaxRetriesExceededError, Retry } from "../app/errors.ts";
 import { pythonException } from "../app/exception.ts";
+import type { AsyncResult } from "../app/result.ts";
 import type { Signature } from "../app/signature.ts";
 import type { RetryOptions, Self } from "../app/task.ts";
 import type { TaskRequest } from "../app/task-request.ts";
+
+/** What Celery says to a task that adds to a chord and is in none. */
+export const NO_CHORD = "Current task is not member of any chord";
 
 /** What a running task does through its `self`. */
 export interface SelfContext {
@@ -19,6 +23,8 @@ export interface SelfContext {
   readonly signal: AbortSignal;
   request: TaskRequest;
   storeState(state: string, meta: unknown): Promise<void>;
+  /** Sends a signature as one more part of the chord that the task is in. */
+  addToChord(sig: Signature, options: { lazy?: boolean }): Promise<AsyncResult | Signature>;
 }
 
 /** A retry that was asked for, with the options to send it. */
@@ -57,6 +63,7 @@ export function makeSelf(context: SelfContext): Self {
     },
     updateState: ({ state, meta }) => context.storeState(state, meta ?? null),
     retry: (options = {}) => retry(context, options),
+    addToChord: ((sig: Signature, options = {}) => context.addToChord(sig, options)) as Self["addToChord"],
     replace: (sig: Signature) => new RequestedReplacement(clone(sig.toJSON())),
   };
 }
@@ -109,6 +116,7 @@ export function selfInPlace(name: string, appName: string): Self {
     stamps: {},
     stampedHeaders: null,
     headers: {},
+    properties: {},
     args: [],
     kwargs: {},
     argsrepr: "",
@@ -123,6 +131,7 @@ export function selfInPlace(name: string, appName: string): Self {
       signal: new AbortController().signal,
       request,
       storeState: async () => {},
+      addToChord: () => Promise.reject(new RangeError(NO_CHORD)),
     }),
     // Nobody could send it again: Celery, too, raises the error itself when a task is called directly.
     retry: ({ exc } = {}) => (exc instanceof Error ? exc : new Retry(null, null, "Task can be retried")),

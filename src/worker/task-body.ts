@@ -44,10 +44,14 @@ export class BodyReader {
     return readTaskV1(body, message.headers);
   }
 
-  /** A message of whichever protocol, headers and body. @throws DecodeError, ContentDisallowed, InvalidTaskError */
-  async readTask(message: Message): Promise<{ headers: TaskHeaders; body: TaskBody }> {
+  /**
+   * A message of whichever protocol, headers and body.
+   * @param forward as {@link readForward} reads it
+   * @throws DecodeError, ContentDisallowed, InvalidTaskError
+   */
+  async readTask(message: Message, forward = false): Promise<{ headers: TaskHeaders; body: TaskBody }> {
     const { headers } = message;
-    const value = await this.#decode(message, false);
+    const value = await this.#decode(message, forward);
     if (headers.task === undefined || (mayBeHybrid(headers) && isHybridBody(value))) {
       return this.readV1(value as Record<string, unknown>, message);
     }

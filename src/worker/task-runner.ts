@@ -16,6 +16,7 @@ import type { WorkerContext } from "./context.ts";
 import { type AskedRetry, callHandler, LazyAbort, type Outcome, runningTask } from "./execution.ts";
 import { Request } from "./request.ts";
 import { asValue, ResultWriter } from "./result-writer.ts";
+import { servingBuiltins } from "./serving.ts";
 import { BodyReader } from "./task-body.ts";
 
 /** What a running task asks of the worker. Rejects when the worker could not do it. */
@@ -36,7 +37,7 @@ export class TaskRunner {
   readonly #passage: Passage;
 
   constructor(context: WorkerContext) {
-    this.#context = context;
+    this.#context = servingBuiltins(context);
     this.#bodies = new BodyReader(context);
     this.#results = new ResultWriter(context);
     this.#passage = new Passage(context.serializers, context.settings);
@@ -52,7 +53,9 @@ export class TaskRunner {
 
   async #run(task: ChildTask, ask: AskWorker, abort: LazyAbort): Promise<ChildResult> {
     const delivery = childDelivery(task);
-    const { headers, body } = await this.#bodies.readTask(delivery.message);
+    const { task: name } = delivery.message.headers;
+    const forwards = typeof name === "string" && this.#context.tasks.get(name)?.forwardsArguments === true;
+    const { headers, body } = await this.#bodies.readTask(delivery.message, forwards);
     const definition = this.#context.tasks.get(headers.task);
     if (!definition) throw new NotRegistered(headers.task);
     const timeZone = this.#context.settings.timezone ?? "UTC";

@@ -121,7 +121,10 @@ export class Tracer {
   async #run(request: Request, child: JobChild | undefined): Promise<void> {
     let body: TaskBody;
     try {
-      body = request.body ?? (await this.#bodies.read(request.delivery.message));
+      const { message } = request.delivery;
+      body =
+        request.body ??
+        (await (request.definition.forwardsArguments ? this.#bodies.readForward(message) : this.#bodies.read(message)));
     } catch (error) {
       if (!isUnreadable(error)) throw error;
       return this.#unreadable(request, error as Error);

@@ -16,6 +16,7 @@ import { Gossip } from "./gossip.ts";
 import { Heartbeat, heartbeat } from "./heartbeat.ts";
 import { mingle } from "./mingle.ts";
 import { panelContext } from "./panel-context.ts";
+import { servingBuiltins } from "./serving.ts";
 import { WorkerState } from "./state.ts";
 import { StateDb } from "./state-db.ts";
 import { Tracer } from "./tracer.ts";
@@ -63,7 +64,7 @@ export class Worker {
   /** @throws ImproperlyConfigured, QueueNotFound */
   constructor(context: WorkerContext, options: WorkerOptions) {
     const { settings } = context;
-    this.#context = { ...context, settings: { ...settings, ...limitsOf(options) } };
+    this.#context = servingBuiltins({ ...context, settings: { ...settings, ...limitsOf(options) } });
     const pool = poolOf(context, options);
     const concurrency =
       options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * (pool === "async" ? 10 : 1);

@@ -19,14 +19,14 @@ export class MemoryChords implements ChordStore {
   }
 
   async addPart(groupId: string): Promise<void> {
-    this.#chord(groupId).size += 1;
+    this.#chord(groupId).added += 1;
   }
 
   async partReturned(part: ChordPart): Promise<ReadyChord | null> {
     const { groupId } = part;
     const chord = this.#chord(groupId);
     if (!chord.parts.has(part.taskId)) chord.parts.set(part.taskId, part);
-    if (chord.size === 0 || chord.parts.size < chord.size || chord.claimed) return null;
+    if (chord.size === 0 || chord.parts.size < chord.size + chord.added || chord.claimed) return null;
     chord.claimed = true;
     const header = this.#store.headers.get(groupId) ?? null;
     return {
@@ -40,7 +40,7 @@ export class MemoryChords implements ChordStore {
   }
 
   #chord(groupId: string): MemoryChord {
-    const chord = this.#store.chords.get(groupId) ?? { size: 0, parts: new Map(), claimed: false };
+    const chord = this.#store.chords.get(groupId) ?? { size: 0, added: 0, parts: new Map(), claimed: false };
     this.#store.chords.set(groupId, chord);
     return chord;
   }

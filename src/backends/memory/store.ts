@@ -4,7 +4,10 @@ import type { ChordPart } from "../backend.ts";
 
 /** A chord under way. */
 export interface MemoryChord {
+  /** 0 as long as it is not known. */
   size: number;
+  /** Parts that running ones added. */
+  added: number;
   parts: Map<string, ChordPart>;
   claimed: boolean;
 }
