@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { type ChannelModel, connect, type SocketOptions } from "amqplib";
 import { OperationalError } from "../../app/errors.ts";
 import { withDeadline } from "../deadline.ts";
+import { readLongIntegers } from "./long-integers.ts";
 import { type AmqpAddress, connectFailure } from "./url.ts";
 
 /** What an {@link AmqpConnection} is made with. */
@@ -183,6 +184,7 @@ export class AmqpConnection {
       void model.close().catch(() => undefined);
       return;
     }
+    readLongIntegers(model);
     let reason = new Error("the connection was closed");
     model.on("error", (error) => {
       reason = error;
