@@ -50,11 +50,11 @@ function exchange(python: string, transport: Transport, version: string): void {
   it("a header of more than 32 bits goes both ways", async () => {
     const queue = JSON.stringify(sides.queues.typescript);
     const id = await client.run<string>(
-      `app.send_task("tasks.add", (1, 2), queue=${queue}, headers={"big": 2**40, "in": [{"big": -2**40}], "after": "L"}).id`,
+      `app.send_task("typescript.add", (1, 2), queue=${queue}, headers={"big": 2**40, "in": [{"big": -2**40}], "after": "L"}).id`,
     );
     if (transport.sharedResults) expect(await app.asyncResult(id).get(within)).toBe(3);
     // The worker goes on, whatever came.
-    expect(await (await app.sendTask("tasks.add", [2, 2])).get(within)).toBe(4);
+    expect(await (await app.sendTask("typescript.add", [2, 2])).get(within)).toBe(4);
   });
 
   describe("TypeScript calls Python", () => {
