@@ -265,7 +265,7 @@ describe("keys named __proto__", () => {
     stays(readBody([[], hostile, null])[1]);
     stays(clone(readSignature({ ...SIGNATURE, kwargs: hostile, options: hostile })).options);
     stays(merge(readSignature(SIGNATURE), [], {}, hostile).options);
-    const request = { stampedHeaders: ["__proto__"], stamps: hostile };
+    const request = { name: "a", stampedHeaders: ["__proto__"], stamps: hostile };
     stays(taskMeta({ taskId: ID, state: "SUCCESS", result: 1, request, extended: true, now: "" }));
   });
 });
