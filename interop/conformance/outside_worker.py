@@ -2,7 +2,7 @@
 
 Told by the environment:
 
-    OUTSIDE_WORKER      the command, its words as a JSON list; it is stopped with SIGTERM
+    OUTSIDE_WORKER      the command, its words as a JSON list; `-n` and the node's name are added; stopped with SIGTERM
     OUTSIDE_FOLDER      where it runs
     OUTSIDE_REPORT      where the outcomes go, as JSON: {test: [outcome, seconds, message]}
     INAPPLICABLE        tests that cannot apply to such a worker: `test | reason` a line
@@ -21,7 +21,9 @@ import time
 
 import celery.contrib.pytest
 import pytest
+from celery._state import _set_task_join_will_block
 from celery.contrib.testing.manager import ManagerMixin
+from celery.utils.nodenames import anon_nodename
 
 #: Seconds that a test may take, and those that take longer with any worker.
 LIMIT = 60
@@ -50,7 +52,7 @@ class Worker:
 
     def start(self):
         self.process = subprocess.Popen(
-            json.loads(os.environ["OUTSIDE_WORKER"]), cwd=os.environ["OUTSIDE_FOLDER"], stdin=subprocess.DEVNULL,
+            [*json.loads(os.environ["OUTSIDE_WORKER"]), "-n", anon_nodename()], cwd=os.environ["OUTSIDE_FOLDER"], stdin=subprocess.DEVNULL,
         )
 
     def stop(self):
@@ -182,6 +184,11 @@ def pytest_collection_modifyitems(config, items):
     module = sys.modules.get("t.integration.test_tasks")
     if module is not None:
         module.worker_state = WorkerState
+
+
+def pytest_runtest_setup():
+    # A test that makes a Python worker in this process leaves it set.
+    _set_task_join_will_block(False)
 
 
 @pytest.hookimpl(hookwrapper=True)

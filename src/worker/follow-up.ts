@@ -163,25 +163,23 @@ export class FollowUp {
     if (id) await this.#results.storeFor(id, undefined, "FAILURE", stored, traceback);
   }
 
-  /** One that never ran and never will; a chord that it is itself a part of must not wait for it. */
+  /** One that never ran and never will. A chord that it is itself a part of is not told, as in Celery. */
   async #failResult(sig: SignatureData, errbacks: readonly SignatureData[], error: Error): Promise<void> {
     const recorded = this.#results.record(error);
     const id = bodyId(sig);
-    const { chord, group_id: group, group_index: groupIndex } = sig.options;
     const followed: Followed = {
       id,
       rootId: id,
-      group: typeof group === "string" ? group : null,
-      groupIndex: typeof groupIndex === "number" ? groupIndex : null,
+      group: null,
+      groupIndex: null,
       request: { id },
-      embed: { callbacks: null, errbacks, chain: null, chord: chord ?? null },
+      embed: { callbacks: null, errbacks, chain: null, chord: null },
     };
     await this.#callErrbacks(followed, error, recorded);
     // What was sent on its account counts as its own, and what else the task that brought it down has sent.
     const children = this.#context.running()?.children;
     const request = children && { children: [...children] };
     await this.#results.storeFor(id, request, "FAILURE", recorded.stored, recorded.traceback);
-    await this.partReturned(followed, "FAILURE", recorded.stored);
   }
 }
 
