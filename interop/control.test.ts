@@ -165,6 +165,8 @@ for to in ${JSON.stringify(Object.values(sides.queues))}:
     expect(python).toMatchObject({ worker_pool: "prefork" });
     const own = ["compatibility", "django_database_url", "inflated_size_limit", "override_backends"];
     own.push("task_publish_timeout_ms", "task_redelivery_limit");
+    // Celery reads these as well, and shows them nowhere unless they are given.
+    own.push("redis_backend_health_check_interval", "redis_client_name");
     expect(Object.keys(mine).filter((name) => !(name in python) && !own.includes(name))).toEqual([]);
     expect(JSON.stringify(all[OURS])).not.toContain("guest:guest");
   });
