@@ -88,8 +88,13 @@ describe.skipIf(!memcachedProgram())("memcached (needs memcached: script/setup i
     const server = await startMemcached();
     const backend = new CacheBackend(backendOptions({ url: () => urlOf(server.port) }));
     const id = randomUUID();
-    const waiting = backend.wait(id, AbortSignal.timeout(20_000));
+    let seen = "";
+    const waiting = backend.wait(id, AbortSignal.timeout(20_000), ({ status }) => {
+      seen = status;
+    });
     await backend.storeResult(record(id, "STARTED", null));
+    // A store that never answered is given up; one that did is waited for.
+    await eventually(() => seen === "STARTED");
     await server.kill();
     await expect(backend.getTaskMeta(id)).rejects.toMatchObject({ name: "OperationalError" });
     await server.start();
