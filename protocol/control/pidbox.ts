@@ -1,6 +1,6 @@
 import { InvalidTaskError } from "../errors.ts";
 import { isMapping } from "../message/headers.ts";
-import { type Exchange, exchange, type Queue, queue } from "../transport/entities.ts";
+import { type Exchange, exchange, expiryArguments, type Queue, queue } from "../transport/entities.ts";
 
 /** A remote control command on its way to the workers. Mirrors `kombu/pidbox.py Mailbox._publish`. */
 export interface ControlRequest {
@@ -53,10 +53,7 @@ function mailboxQueue(name: string, bound: Exchange, routingKey: string, options
     durable: options.durable,
     exclusive: options.exclusive,
     autoDelete: !options.durable,
-    arguments: {
-      ...(options.queueExpires !== null && { "x-expires": Math.trunc(options.queueExpires * 1000) }),
-      ...(options.queueTtl !== null && { "x-message-ttl": Math.trunc(options.queueTtl * 1000) }),
-    },
+    arguments: expiryArguments(options.queueExpires, options.queueTtl),
   });
 }
 

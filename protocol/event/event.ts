@@ -1,5 +1,5 @@
 import { Float } from "../python/numbers.ts";
-import { type Exchange, exchange, type Queue, queue } from "../transport/entities.ts";
+import { type Exchange, exchange, expiryArguments, type Queue, queue } from "../transport/entities.ts";
 
 /** An event as it is sent: a dict whose only fixed part is its type. Mirrors `celery/events/event.py Event`. */
 export interface CeleryEvent {
@@ -62,10 +62,7 @@ export function eventQueue(nodeId: string, bound: Exchange, routingKey: string, 
     durable: options.durable,
     exclusive: options.exclusive,
     autoDelete: !options.durable,
-    arguments: {
-      ...(options.expires !== null && { "x-expires": Math.trunc(options.expires * 1000) }),
-      ...(options.ttl !== null && { "x-message-ttl": Math.trunc(options.ttl * 1000) }),
-    },
+    arguments: expiryArguments(options.expires, options.ttl),
   });
 }
 

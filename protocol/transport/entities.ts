@@ -53,6 +53,20 @@ export function queue(name: string, options: Partial<Omit<Queue, "name">> = {}):
   };
 }
 
+/**
+ * The arguments by which a queue goes when nobody uses it, and its messages when nobody takes them. Mirrors
+ * `kombu/entity.py Queue` with `expires` and `message_ttl`.
+ *
+ * @param expires seconds; null for never, as for the next
+ * @param messageTtl seconds
+ */
+export function expiryArguments(expires: number | null, messageTtl: number | null): Record<string, number> {
+  return {
+    ...(expires !== null && { "x-expires": Math.trunc(expires * 1000) }),
+    ...(messageTtl !== null && { "x-message-ttl": Math.trunc(messageTtl * 1000) }),
+  };
+}
+
 /** True for a queue that only consumers with a credit of their own may read: RabbitMQ's quorum queues. */
 export function isQuorumQueue(queue: Queue): boolean {
   return queue.arguments["x-queue-type"] === "quorum";

@@ -1,4 +1,4 @@
-import { type Exchange, exchange, type Queue, queue } from "../../protocol/transport/entities.ts";
+import { type Exchange, exchange, expiryArguments, type Queue, queue } from "../../protocol/transport/entities.ts";
 import { ImproperlyConfigured, QueueNotFound } from "./errors.ts";
 import type { Settings } from "./settings.ts";
 
@@ -127,8 +127,7 @@ export class Queues {
       arguments: {
         ...setting.queueArguments,
         ...(setting.maxPriority !== undefined && { "x-max-priority": setting.maxPriority }),
-        ...(setting.expires !== undefined && { "x-expires": Math.trunc(setting.expires * 1000) }),
-        ...(setting.messageTtl !== undefined && { "x-message-ttl": Math.trunc(setting.messageTtl * 1000) }),
+        ...expiryArguments(setting.expires ?? null, setting.messageTtl ?? null),
       },
     });
   }
