@@ -9,7 +9,7 @@ const OPTIONAL = "mysql2|better-sqlite3|mongodb";
 /** The files beside the adapters that each of them may use. */
 const SHARED = [
   "^src/brokers/(?:broker|deadline|virtual)[.]ts$",
-  "^src/backends/(?:backend|key-value|optional-driver|result-poller|retries|waiters)[.]ts$",
+  "^src/backends/(?:backend|key-value|operational|optional-driver|result-poller|retries|waiters)[.]ts$",
   "^src/pools/(?:pool|job-queue)[.]ts$",
 ];
 

@@ -4,9 +4,10 @@ import { type ResultKeys, resultKeys } from "../../protocol/result/keys.ts";
 import { pendingMeta, readMeta, type TaskMeta } from "../../protocol/result/meta.ts";
 import { asTuple, fromTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
 import { utf8Encode } from "../../protocol/serialization/bytes.ts";
-import { CeleryError, InflatedSizeExceeded, OperationalError } from "../app/errors.ts";
+import { InflatedSizeExceeded, OperationalError } from "../app/errors.ts";
 import { maskedUrl } from "../masked-url.ts";
 import type { BackendOptions, ChordStore, ResultBackend } from "./backend.ts";
+import { operational } from "./operational.ts";
 import { ResultPoller } from "./result-poller.ts";
 
 /** What a store gives for a key: bytes, text, or nothing. */
@@ -106,7 +107,7 @@ export abstract class KeyValueBackend implements ResultBackend {
     if (before && (await this.#status(before, meta.task_id)) === "SUCCESS") return;
     const { expires, failureExpires } = this.options;
     const kept = meta.status === "FAILURE" ? (failureExpires ?? expires) : expires;
-    await this.#attempt(() => this.set(key, record, Math.trunc(kept ?? 0)));
+    await operational(this.url, () => this.set(key, record, Math.trunc(kept ?? 0)));
   }
 
   async getTaskMeta(taskId: string): Promise<TaskMeta> {
@@ -122,13 +123,13 @@ export abstract class KeyValueBackend implements ResultBackend {
 
   async forget(taskId: string): Promise<void> {
     const key = this.#taskKey(taskId);
-    await this.#attempt(() => this.delete(key));
+    await operational(this.url, () => this.delete(key));
   }
 
   async saveGroup(group: ResultNode): Promise<void> {
     const key = this.#groupKey(group.id);
     const record = await this.#encode({ result: asTuple(group) });
-    await this.#attempt(() => this.set(key, record, Math.trunc(this.options.expires ?? 0)));
+    await operational(this.url, () => this.set(key, record, Math.trunc(this.options.expires ?? 0)));
   }
 
   async restoreGroup(groupId: string): Promise<ResultNode | null> {
@@ -140,7 +141,7 @@ export abstract class KeyValueBackend implements ResultBackend {
 
   async deleteGroup(groupId: string): Promise<void> {
     const key = this.#groupKey(groupId);
-    await this.#attempt(() => this.delete(key));
+    await operational(this.url, () => this.delete(key));
   }
 
   async close(): Promise<void> {
@@ -168,12 +169,12 @@ export abstract class KeyValueBackend implements ResultBackend {
   }
 
   async #find(taskIds: readonly string[]): Promise<Found[]> {
-    const values = await this.#attempt(() => this.mget(taskIds.map((taskId) => this.keys.task(taskId))));
+    const values = await operational(this.url, () => this.mget(taskIds.map((taskId) => this.keys.task(taskId))));
     return Promise.all(taskIds.map((taskId, position) => this.#read(taskId, bytesOf(values[position]))));
   }
 
   async #get(key: string): Promise<Uint8Array | undefined> {
-    return bytesOf(await this.#attempt(() => this.get(key)));
+    return bytesOf(await operational(this.url, () => this.get(key)));
   }
 
   async #read(taskId: string, stored: Uint8Array | undefined): Promise<Found> {
@@ -207,15 +208,6 @@ export abstract class KeyValueBackend implements ResultBackend {
   async #decode(record: Uint8Array): Promise<unknown> {
     const { codec } = this.options;
     return codec.decode(await codec.unpack(record));
-  }
-
-  async #attempt<T>(call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      if (error instanceof CeleryError) throw error;
-      throw new OperationalError(`${this.url}: ${(error as Error).message}`, { cause: error });
-    }
   }
 }
 

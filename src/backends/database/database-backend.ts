@@ -9,6 +9,7 @@ import { maskedUrl } from "../../masked-url.ts";
 import type { BackendOptions, ResultBackend } from "../backend.ts";
 import { ResultPoller } from "../result-poller.ts";
 import type { Database } from "./database.ts";
+import { deleteExpired } from "./expiry.ts";
 import { ResultTable } from "./result-table.ts";
 import { Session } from "./session.ts";
 import { preparedTables } from "./tables.ts";
@@ -92,11 +93,7 @@ export class DatabaseBackend implements ResultBackend {
 
   /** Drops rows of what ended longer than `expires` ago; those of tasks that never ended stay, as in Celery. */
   async cleanup(now: Date): Promise<void> {
-    const { expires } = this.#options;
-    if (!expires) return;
-    const oldest = isoFormat(new Date(now.getTime() - expires * 1000));
-    await this.#session.run(({ task }) => task.deleteBefore(oldest));
-    await this.#session.run(({ group }) => group.deleteBefore(oldest));
+    await deleteExpired(this.#session, this.#options.expires, now);
   }
 
   async close(): Promise<void> {

@@ -16,6 +16,7 @@ import type { BackendOptions, ReplyAddress, ResultBackend } from "../backend.ts"
 import { ResultPoller } from "../result-poller.ts";
 import type { Database } from "./database.ts";
 import { type ChordTables, DjangoChords } from "./django-chords.ts";
+import { deleteExpired } from "./expiry.ts";
 import { ResultTable } from "./result-table.ts";
 import { Session } from "./session.ts";
 import { existingTable } from "./tables.ts";
@@ -101,11 +102,7 @@ export class DjangoBackend implements ResultBackend {
 
   /** Drops rows that were last written longer than `expires` ago; those of tasks that never ended too, as in Python. */
   async cleanup(now: Date): Promise<void> {
-    const { expires } = this.#options;
-    if (!expires) return;
-    const oldest = isoFormat(new Date(now.getTime() - expires * 1000));
-    await this.#session.run(({ task }) => task.deleteBefore(oldest));
-    await this.#session.run(({ group }) => group.deleteBefore(oldest));
+    await deleteExpired(this.#session, this.#options.expires, now);
   }
 
   async close(): Promise<void> {

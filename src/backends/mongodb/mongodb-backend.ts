@@ -3,9 +3,10 @@ import { isoFormat } from "../../../protocol/python/datetime.ts";
 import { pendingMeta, readMeta, type TaskMeta } from "../../../protocol/result/meta.ts";
 import type { ResultNode } from "../../../protocol/result/result-tuple.ts";
 import { utf8Decode, utf8Encode } from "../../../protocol/serialization/bytes.ts";
-import { CeleryError, ImproperlyConfigured, OperationalError } from "../../app/errors.ts";
+import { ImproperlyConfigured, OperationalError } from "../../app/errors.ts";
 import { maskedUrl } from "../../masked-url.ts";
 import type { BackendOptions, ResultBackend } from "../backend.ts";
+import { operational } from "../operational.ts";
 import { optionalDriver } from "../optional-driver.ts";
 import { ResultPoller } from "../result-poller.ts";
 import { type BsonTypes, fromBson, toBson } from "./bson-values.ts";
@@ -82,7 +83,7 @@ export class MongodbBackend implements ResultBackend {
       date_done: date_done === null ? null : new Date(date_done),
       _id,
     };
-    await this.#attempt(async () => {
+    await operational(this.url, async () => {
       const tasks = await this.#tasks();
       for (let attempt = 1; ; attempt++) {
         try {
@@ -109,17 +110,19 @@ export class MongodbBackend implements ResultBackend {
   }
 
   async forget(taskId: string): Promise<void> {
-    await this.#attempt(async () => (await this.#tasks()).deleteOne({ _id: taskId }));
+    await operational(this.url, async () => (await this.#tasks()).deleteOne({ _id: taskId }));
   }
 
   async saveGroup(group: ResultNode): Promise<void> {
     const result = await this.#encode((group.results ?? []).map(({ id }) => id));
     const document = { _id: group.id, result, date_done: new Date() };
-    await this.#attempt(async () => (await this.#groups()).replaceOne({ _id: group.id }, document, { upsert: true }));
+    await operational(this.url, async () =>
+      (await this.#groups()).replaceOne({ _id: group.id }, document, { upsert: true }),
+    );
   }
 
   async restoreGroup(groupId: string): Promise<ResultNode | null> {
-    const found = await this.#attempt(async () => (await this.#groups()).findOne({ _id: groupId }));
+    const found = await operational(this.url, async () => (await this.#groups()).findOne({ _id: groupId }));
     if (!found) return null;
     const ids = await this.#decode(found.result);
     const results = Array.isArray(ids) ? ids.map((id) => ({ id: String(id), parent: null, results: null })) : [];
@@ -127,7 +130,7 @@ export class MongodbBackend implements ResultBackend {
   }
 
   async deleteGroup(groupId: string): Promise<void> {
-    await this.#attempt(async () => (await this.#groups()).deleteOne({ _id: groupId }));
+    await operational(this.url, async () => (await this.#groups()).deleteOne({ _id: groupId }));
   }
 
   /** Drops what ended longer than `expires` ago; tasks that never ended stay, as in Celery. */
@@ -135,8 +138,8 @@ export class MongodbBackend implements ResultBackend {
     const { expires } = this.#options;
     if (!expires) return;
     const old = { date_done: { $lt: new Date(now.getTime() - expires * 1000) } };
-    await this.#attempt(async () => (await this.#tasks()).deleteMany(old));
-    await this.#attempt(async () => (await this.#groups()).deleteMany(old));
+    await operational(this.url, async () => (await this.#tasks()).deleteMany(old));
+    await operational(this.url, async () => (await this.#groups()).deleteMany(old));
   }
 
   async close(): Promise<void> {
@@ -179,7 +182,7 @@ export class MongodbBackend implements ResultBackend {
   }
 
   async #find(taskIds: readonly string[]): Promise<{ taskId: string; meta: TaskMeta | Error }[]> {
-    const found = await this.#attempt(async () =>
+    const found = await operational(this.url, async () =>
       (await this.#tasks()).find({ _id: { $in: [...taskIds] } }, { promoteBuffers: true }).toArray(),
     );
     return Promise.all(found.map(async (document) => ({ taskId: document._id, meta: await this.#meta(document) })));
@@ -207,15 +210,6 @@ export class MongodbBackend implements ResultBackend {
     const { codec } = this.#options;
     const bytes = typeof stored === "string" ? utf8Encode(stored) : bytesOf(stored);
     return codec.decode(await codec.unpack(bytes));
-  }
-
-  async #attempt<T>(call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      if (error instanceof CeleryError) throw error;
-      throw new OperationalError(`${this.url}: ${(error as Error).message}`, { cause: error });
-    }
   }
 }
 
