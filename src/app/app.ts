@@ -7,7 +7,7 @@ import { dateDone } from "../../protocol/result/date-done.ts";
 import { type SerializerRegistry, serializersOf } from "../../protocol/serialization/registry.ts";
 import { customSerializer, type Payload, type Serializer } from "../../protocol/serialization/serializer.ts";
 import { createBackend, createBroker } from "../adapters.ts";
-import type { BackendOptions, ResultBackend } from "../backends/backend.ts";
+import type { ResultBackend } from "../backends/backend.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { COMMANDS } from "../control/commands/index.ts";
 import { controlContent } from "../control/content.ts";
@@ -25,6 +25,7 @@ import { TaskRunner } from "../worker/task-runner.ts";
 import { Worker } from "../worker/worker.ts";
 import type { WorkerOptions } from "../worker/worker-options.ts";
 import { authFromSettings } from "./auth.ts";
+import { backendOptions } from "./backend-options.ts";
 import { bugReport } from "./bug-report.ts";
 import { CanvasSender } from "./canvas.ts";
 import { LamportClock } from "./clock.ts";
@@ -371,51 +372,13 @@ export class Celery implements AsyncDisposable {
 
   async #createBackend(): Promise<ResultBackend> {
     const { settings } = this;
-    const options: BackendOptions = {
-      url: resultBackendUrl(settings),
-      transportOptions: settings.resultBackendTransportOptions,
-      useSsl: settings.redisBackendUseSsl ?? false,
-      expires: settings.resultExpires,
-      failureExpires: settings.resultFailureExpires,
-      chordExpires: settings.resultChordExpires,
-      connectionTimeout: settings.brokerConnectionTimeout,
+    const options = backendOptions(settings, {
       clientName: `celeriac:${this.name}:results`,
       broker: () => this.#connectedBroker(),
       replyTo: this.#replyTo,
-      resultPersistent: settings.resultPersistent,
-      replyQueueDurable: writes(settings.compatibility, "durableReplyQueue"),
-      chordClaims: writes(settings.compatibility, "chordClaims"),
-      redis: {
-        host: settings.redisHost,
-        port: settings.redisPort,
-        db: settings.redisDb,
-        username: settings.redisUsername,
-        password: settings.redisPassword,
-        socketTimeout: settings.redisSocketTimeout,
-        socketConnectTimeout: settings.redisSocketConnectTimeout,
-        healthCheckInterval: settings.redisBackendHealthCheckInterval,
-        clientName: settings.redisClientName,
-      },
-      alwaysRetry: settings.resultBackendAlwaysRetry
-        ? {
-            maxRetries: settings.resultBackendMaxRetries,
-            baseSleepMs: settings.resultBackendBaseSleepBetweenRetriesMs,
-            maxSleepMs: settings.resultBackendMaxSleepBetweenRetriesMs,
-          }
-        : null,
-      cacheOptions: settings.cacheBackendOptions,
-      mongodb: settings.mongodbBackendSettings ?? {},
-      database: {
-        tableNames: settings.databaseTableNames ?? {},
-        tableSchemas: settings.databaseTableSchemas ?? {},
-        createTablesAtSetup: settings.databaseCreateTablesAtSetup,
-        engineOptions: settings.databaseEngineOptions,
-        shortLivedSessions: settings.databaseShortLivedSessions,
-        pickled: !writes(settings.compatibility, "serializedRows"),
-      },
-      codec: resultCodec(this.serializers, this.settings),
+      codec: resultCodec(this.serializers, settings),
       log: this.#log,
-    };
+    });
     const backend = await createBackend(options, settings.overrideBackends);
     if (settings.resultCompression && !backend.supportsResultCompression) {
       this.#log.warn(
@@ -541,29 +504,6 @@ function refuse(error: unknown): never {
 function isEmpty(options: Record<string, unknown>): boolean {
   for (const _ in options) return false;
   return true;
-}
-
-/**
- * Where results go: `database` alone means `databaseUrl`, `cache` alone `cacheBackend`, and `django-db`
- * `djangoDatabaseUrl`, since there is no Django here that could say it. @throws ImproperlyConfigured when there is none
- */
-function resultBackendUrl({ resultBackend, databaseUrl, djangoDatabaseUrl, cacheBackend }: Settings): string {
-  switch (resultBackend) {
-    case "database":
-    case "db":
-      if (databaseUrl) return `db+${databaseUrl}`;
-      throw new ImproperlyConfigured(`resultBackend "${resultBackend}" needs databaseUrl, where the database is`);
-    case "cache":
-      if (cacheBackend) return `cache+${cacheBackend}`;
-      throw new ImproperlyConfigured('resultBackend "cache" needs cacheBackend, where the cache is');
-    case "django-db":
-      if (djangoDatabaseUrl) return `django-db+${djangoDatabaseUrl}`;
-      throw new ImproperlyConfigured(
-        'resultBackend "django-db" needs djangoDatabaseUrl, where Django\'s database is: postgresql://user:password@host:5432/database',
-      );
-    default:
-      return resultBackend ?? "disabled";
-  }
 }
 
 function revocation(taskId: string, { terminate = false, signal }: { terminate?: boolean; signal?: string }) {

@@ -3,13 +3,14 @@ import { readSignature } from "../../protocol/canvas/signature.ts";
 import { delayedDelivery, hasQuorumQueue } from "../../protocol/transport/delayed-delivery.ts";
 import type { Queue } from "../../protocol/transport/entities.ts";
 import { createPool } from "../adapters.ts";
-import { ImproperlyConfigured, OperationalError, Retry, Terminated } from "../app/errors.ts";
+import { ImproperlyConfigured, Retry, Terminated } from "../app/errors.ts";
 import { nodeFormat, nodename } from "../app/nodename.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { Pool } from "../pools/pool.ts";
 import { Autoscaler, keepaliveOf } from "./autoscaler.ts";
+import { connectPatiently } from "./connecting.ts";
 import { TaskConsumer } from "./consumer.ts";
 import type { WorkerContext } from "./context.ts";
 import { Gossip } from "./gossip.ts";
@@ -21,9 +22,6 @@ import { WorkerState } from "./state.ts";
 import { StateDb } from "./state-db.ts";
 import { Tracer } from "./tracer.ts";
 import { childData, directQueue, limitsOf, poolOf, type WorkerOptions } from "./worker-options.ts";
-
-/** The longest pause between two attempts to connect, in seconds. */
-const LONGEST_PAUSE = 32;
 
 /** How long a stopping worker waits for the broker to take its last words, in milliseconds. */
 const CLOSE_MS = 5000;
@@ -217,7 +215,7 @@ export class Worker {
     this.#broker = broker;
     broker.onStateChange = (connected, error) => this.#onBroker(connected, error);
     this.#openStateDb();
-    await this.#connect(broker);
+    await connectPatiently(broker, settings, log, this.#stop.signal);
     await this.#mingle(broker);
     if (this.#options.purge) await this.#purge(broker);
     await this.#pool.start();
@@ -256,34 +254,6 @@ export class Worker {
     const onRange = (): void => this.#consumer?.updatePrefetch();
     const keepalive = keepaliveOf(process.env);
     return new Autoscaler({ range, pool: this.#pool, state: this.state, log: this.#context.log, onRange, keepalive });
-  }
-
-  /** Tries again and again, with growing pauses, as often as the settings allow. */
-  async #connect(broker: Broker): Promise<void> {
-    const { settings, log } = this.#context;
-    const retry = settings.brokerConnectionRetryOnStartup ?? settings.brokerConnectionRetry;
-    const most = settings.brokerConnectionMaxRetries || Number.POSITIVE_INFINITY;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await broker.connect(this.#stop.signal);
-      } catch (error) {
-        if (!(error instanceof OperationalError) || !retry || attempt > most || this.#stop.signal.aborted) throw error;
-        const pause = Math.min(LONGEST_PAUSE, 2 * attempt);
-        const count = most === Number.POSITIVE_INFINITY ? "" : ` (${attempt}/${most})`;
-        log.error({}, `consumer: ${error.message}. Trying again in ${pause.toFixed(2)} seconds...${count}`);
-        await this.#pause(pause);
-      }
-    }
-  }
-
-  #pause(seconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, seconds * 1000);
-      this.#stop.signal.addEventListener("abort", () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
   }
 
   /** One quorum queue has RabbitMQ keep every task until its time. */
