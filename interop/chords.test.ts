@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type Celery, ChordError, chain, chord, group, type Task, TaskError } from "../src/index.ts";
+import { memcachedProgram, startMemcached } from "../test/servers/memcached.ts";
 import { type TestApp, testApp } from "../test/support/app.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { type DatabaseServer, databaseKinds } from "./databases.ts";
@@ -33,6 +34,18 @@ async function places(): Promise<Place[]> {
     {
       name: "a folder",
       open: async () => ({ results: both(`file://${mkdtempSync(join(tmpdir(), "celeriac-chords-"))}`) }),
+    },
+    {
+      name: "three memcached",
+      lacks: memcachedProgram() ? undefined : "memcached",
+      open: async () => {
+        const servers = await Promise.all([startMemcached(), startMemcached(), startMemcached()]);
+        const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
+        return {
+          results: both(`cache+memcached://${addresses.join(";")}/`),
+          close: async () => void (await Promise.all(servers.map((server) => server.stop()))),
+        };
+      },
     },
     ...databases.map(({ name, lacks, start }) => ({
       name,
@@ -80,7 +93,9 @@ for (const { name, lacks = needsPython, open } of await places()) {
       return client.run(`r = ${code}\nresult = r.get(timeout=40)`);
     }
 
-    const joinsItself = name.startsWith("Redis");
+    // Where parts are counted in memcached, only TypeScript names the member: Celery looks for it where it is not yet.
+    const named = name.startsWith("Redis") ? "" : name.includes("memcached") ? "?" : "{0}";
+    const reason = new RegExp(`^"?(Dependency [0-9a-f-]{36} raised )${named}ValueError\\('bad'\\)"?$`);
 
     it("of Python, with members in both languages and the body in TypeScript", async () => {
       const header = `[py("add", 1, 1), ts("add", 2, 2), py("add", 3, 3)]`;
@@ -126,18 +141,17 @@ for (const { name, lacks = needsPython, open } of await places()) {
       const error = await client.run("AsyncResult(r.id).get(timeout=40)").catch((caught: unknown) => caught);
       expect(error).toBeInstanceOf(PythonError);
       expect(error).toMatchObject({ type: "ChordError", module: "celery.exceptions" });
-      const culprit = await client.run("r.parent[1].id");
-      const text = joinsItself ? `Dependency ${culprit} raised ValueError('bad')` : "ValueError('bad')";
-      expect((error as PythonError).args).toEqual([`"${text}"`]);
+      const [text, ...more] = (error as PythonError).args as string[];
+      expect(text).toMatch(reason);
+      expect(more).toEqual([]);
+      if (text?.includes("Dependency")) expect(text).toContain(await client.run("r.parent[1].id"));
     });
 
     it("of TypeScript fail their body when a member in Python fails, and say which", async () => {
       const sent = await chord([ts("add").s(1, 1), py("fail").s("bad")], ts("sum").s()).applyAsync();
       const error = await sent.get(within).catch((caught: unknown) => caught);
       expect(error).toBeInstanceOf(ChordError);
-      expect((error as ChordError).message).toMatch(
-        joinsItself ? /^Dependency [0-9a-f-]{36} raised ValueError\('bad'\)$/ : /^ValueError\('bad'\)$/,
-      );
+      expect((error as ChordError).message).toMatch(reason);
     });
 
     it("call the errback of a body that never ran, in either language", async () => {
@@ -163,6 +177,13 @@ for (const { name, lacks = needsPython, open } of await places()) {
     it("fail everything behind them in a chain, where TypeScript joins them", async () => {
       const sent = await chain(group([ts("fail").s("bad"), ts("add").s(1, 1)]), ts("sum").s(), py("add").s(1));
       await expect((await sent.applyAsync()).get(within)).rejects.toBeInstanceOf(TaskError);
+    });
+
+    it("give the body what the members returned as they returned it", async () => {
+      const sent = await chord([py("echo").s(1), ts("echo").s(2n ** 70n)], py("describe").s()).applyAsync();
+      expect(await sent.get(within)).toBe(`[1, ${2n ** 70n}]`);
+      const described = `chord([py("echo", 1.0), py("echo", 0.1), ts("echo", -0.0)], py("describe"))()`;
+      expect(await fromPython(described)).toBe("[1.0, 0.1, -0.0]");
     });
 
     it("of no members run their body at once", async () => {
@@ -238,6 +259,7 @@ function serve(app: Celery): void {
   app.task("typescript.add", (x: number, y: number) => x + y);
   app.task("typescript.sum", (numbers: number[]) => numbers.reduce((sum, n) => sum + n, 0));
   app.task("typescript.pick", (numbers: number[], position: number) => numbers[position]);
+  app.task("typescript.echo", (value: unknown) => value);
   app.task("typescript.errback", (id: string) => id);
   app.task("typescript.fail", (message: unknown) => {
     throw new RangeError(String(message));

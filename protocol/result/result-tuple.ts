@@ -39,3 +39,8 @@ export function fromTuple(value: unknown): ResultNode | null {
 export function isNested({ results }: ResultNode): boolean {
   return results?.some((result) => result.results) ?? false;
 }
+
+/** The ids of all tasks in a result, those of groups within groups too. */
+export function leavesOf({ id, results }: ResultNode): string[] {
+  return results ? results.flatMap(leavesOf) : [id];
+}

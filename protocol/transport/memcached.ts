@@ -30,9 +30,9 @@ export function isMemcachedKey(key: string): boolean {
   return key.length > 0 && key.length <= LONGEST_KEY && /^[\x21-\x7e]*$/.test(key);
 }
 
-/** A command that stores: its line, its value, and the end of both. */
-export function memcachedSet(key: string, value: Uint8Array, expiry: number): Uint8Array {
-  const line = utf8Encode(`set ${key} 0 ${expiry} ${value.length}\r\n`);
+/** A command that stores, `add` only what is not there: its line, its value, and the end of both. */
+export function memcachedStore(verb: "set" | "add", key: string, value: Uint8Array, expiry: number): Uint8Array {
+  const line = utf8Encode(`${verb} ${key} 0 ${expiry} ${value.length}\r\n`);
   const command = new Uint8Array(line.length + value.length + 2);
   command.set(line);
   command.set(value, line.length);

@@ -218,6 +218,7 @@ export interface ChordStore {
   /**
    * Records that a part ended.
    * @returns the chord when this was the last part and it falls to the caller to run the body; else null
+   * @throws ChordError when the chord cannot be joined any more: its body is the caller's to fail; OperationalError
    */
   partReturned(part: ChordPart): Promise<ReadyChord | null>;
 }

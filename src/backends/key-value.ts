@@ -155,6 +155,18 @@ export abstract class KeyValueBackend implements ResultBackend {
     await this.close();
   }
 
+  /** The records of several tasks, in their order, to be handed on unchanged. @throws OperationalError, DecodeError */
+  protected async forwarded(taskIds: readonly string[]): Promise<TaskMeta[]> {
+    const values = await operational(this.url, () => this.mget(taskIds.map((taskId) => this.keys.task(taskId))));
+    const { codec } = this.options;
+    return Promise.all(
+      taskIds.map(async (taskId, position) => {
+        const record = bytesOf(values[position]);
+        return record ? readMeta(codec.decodeForward(await codec.unpack(record)), taskId) : pendingMeta(taskId);
+      }),
+    );
+  }
+
   #taskKey(taskId: string): string {
     return this.#checked(this.keys.task(taskId));
   }

@@ -34,7 +34,15 @@ export class ChordParts {
     // Without a store of its own, the task celery.chord_unlock looks for the parts' results.
     if (!chords) return;
     const sig = readSignature(body);
-    const ready = await chords.partReturned({ ...part, size: sig.chord_size });
+    let ready: ReadyChord | null;
+    try {
+      ready = await chords.partReturned({ ...part, size: sig.chord_size });
+    } catch (error) {
+      if (!(error instanceof ChordError)) throw error;
+      this.#context.log.error({ err: error, group: part.groupId }, `Chord ${part.groupId} raised: ${error.message}`);
+      await this.#failBody(sig, error);
+      return;
+    }
     if (ready) await this.#complete(sig, ready, part.groupId);
   }
 

@@ -1,8 +1,15 @@
-import { isMemcachedKey, memcachedExpiry, memcachedSet } from "../../../protocol/transport/memcached.ts";
+import { utf8Decode, utf8Encode } from "../../../protocol/serialization/bytes.ts";
+import {
+  isMemcachedKey,
+  type MemcachedReply,
+  memcachedExpiry,
+  memcachedStore,
+} from "../../../protocol/transport/memcached.ts";
 import { rendezvousNode } from "../../../protocol/transport/rendezvous.ts";
 import { EncodeError, OperationalError } from "../../app/errors.ts";
 import type { BackendOptions } from "../backend.ts";
 import { KeyValueBackend } from "../key-value.ts";
+import { CacheChords, type Counters } from "./cache-chords.ts";
 import { cacheOptions, memcachedAddresses } from "./cache-options.ts";
 import { MemcachedServer } from "./memcached-server.ts";
 
@@ -14,6 +21,7 @@ export class CacheBackend extends KeyValueBackend {
   readonly #servers = new Map<string, MemcachedServer>();
   readonly #names: readonly string[];
   readonly #prefix: string;
+  override readonly chords: CacheChords;
 
   /** @throws ImproperlyConfigured when the URL names no server, or an option cannot be used */
   constructor(options: BackendOptions) {
@@ -24,6 +32,18 @@ export class CacheBackend extends KeyValueBackend {
     }
     this.#names = [...this.#servers.keys()];
     this.#prefix = read.keyPrefix;
+    const expires = Math.trunc(options.expires ?? 0);
+    this.chords = new CacheChords({
+      counters: this.#counters(),
+      keys: this.keys,
+      expires,
+      chordExpires: Math.trunc(options.chordExpires ?? expires),
+      saveGroup: (group) => this.saveGroup(group),
+      restoreGroup: (groupId) => this.restoreGroup(groupId),
+      deleteGroup: (groupId) => this.deleteGroup(groupId),
+      metas: (taskIds) => this.forwarded(taskIds),
+      log: options.log,
+    });
   }
 
   protected override checkKey(key: string): void {
@@ -64,7 +84,7 @@ export class CacheBackend extends KeyValueBackend {
   protected async set(key: string, value: Uint8Array, expires: number): Promise<void> {
     const expiry = memcachedExpiry(expires, Date.now() / 1000);
     try {
-      await this.#serverOf(key).ask(memcachedSet(this.#key(key), value, expiry));
+      await this.#serverOf(key).ask(memcachedStore("set", this.#key(key), value, expiry));
     } catch (error) {
       if (!/too large/.test((error as Error).message)) throw error;
       throw new EncodeError(
@@ -80,6 +100,29 @@ export class CacheBackend extends KeyValueBackend {
 
   protected override async onClose(): Promise<void> {
     for (const server of this.#servers.values()) server.close();
+  }
+
+  #counters(): Counters {
+    const ask = (verb: string, key: string, rest = ""): Promise<MemcachedReply> =>
+      this.#serverOf(key).ask(`${verb} ${this.#key(key)}${rest}`);
+    const store = (verb: "set" | "add", key: string, value: string, expires: number): Promise<MemcachedReply> => {
+      const expiry = memcachedExpiry(expires, Date.now() / 1000);
+      return this.#serverOf(key).ask(memcachedStore(verb, this.#key(key), utf8Encode(value), expiry));
+    };
+    return {
+      set: async (key, value, expires) => void (await store("set", key, value, expires)),
+      add: async (key, value, expires) => (await store("add", key, value, expires)).line === "STORED",
+      async get(key) {
+        const [found] = (await ask("get", key)).values;
+        return found && utf8Decode(found.value);
+      },
+      async count(key, by) {
+        const { line } = await ask(by < 0 ? "decr" : "incr", key, ` ${Math.abs(by)}`);
+        return /^\d+/.test(line) ? Number.parseInt(line, 10) : undefined;
+      },
+      touch: async (key, expires) => void (await ask("touch", key, ` ${memcachedExpiry(expires, Date.now() / 1000)}`)),
+      delete: (key) => this.delete(key),
+    };
   }
 
   #serverOf(key: string): MemcachedServer {

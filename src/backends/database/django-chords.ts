@@ -1,7 +1,7 @@
 import { type DjangoTaskRow, djangoSubTasks } from "../../../protocol/result/django-row.ts";
-import { fromTuple, isNested, type ResultNode } from "../../../protocol/result/result-tuple.ts";
+import { fromTuple, isNested, leavesOf, type ResultNode } from "../../../protocol/result/result-tuple.ts";
 import { READY_STATES } from "../../../protocol/result/states.ts";
-import { ImproperlyConfigured } from "../../app/errors.ts";
+import { NotImplementedError } from "../../app/errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { ChordPart, ChordStore, ReadyChord } from "../backend.ts";
 import type { Database } from "./database.ts";
@@ -45,9 +45,9 @@ export class DjangoChords<Tables extends ChordTables> implements ChordStore {
   /** The size is in the counter since the header was saved. */
   async setSize(): Promise<void> {}
 
-  /** @throws ImproperlyConfigured always, as in Celery */
+  /** @throws NotImplementedError always, as in Celery */
   async addPart(): Promise<void> {
-    throw new ImproperlyConfigured("Backend does not support add_to_chord");
+    throw new NotImplementedError("Backend does not support add_to_chord");
   }
 
   async partReturned({ groupId }: ChordPart): Promise<ReadyChord | null> {
@@ -107,9 +107,4 @@ function headerOf(id: string, subTasks: unknown): ResultNode {
   const tuples: unknown = JSON.parse(String(subTasks));
   const results = (Array.isArray(tuples) ? tuples : []).map(fromTuple).filter((node) => node !== null);
   return { id, parent: null, results };
-}
-
-/** The ids of all tasks in a result, those of groups within groups too. */
-function leavesOf({ id, results }: ResultNode): string[] {
-  return results ? results.flatMap(leavesOf) : [id];
 }
