@@ -15,12 +15,12 @@ export interface DjangoDatabase {
 }
 
 /** Kinds of databases that the project is run with. */
-export const DJANGO_KINDS: ReadonlySet<DatabaseKind["name"]> = new Set(["PostgreSQL", "SQLite"]);
+export const DJANGO_KINDS: ReadonlySet<DatabaseKind["name"]> = new Set(["PostgreSQL", "MariaDB", "SQLite"]);
 
 /** How Django is told of a database. */
 export function djangoDatabase({ typescript }: FreshDatabase): DjangoDatabase {
   const url = typescript.replace(/^db\+/, "");
-  return { url, entry: JSON.stringify(url.startsWith("sqlite") ? sqliteEntry(url) : postgresEntry(new URL(url))) };
+  return { url, entry: JSON.stringify(url.startsWith("sqlite") ? sqliteEntry(url) : serverEntry(new URL(url))) };
 }
 
 /** Runs the project's migrations. @param python with Django, of `make-venv 5.7.0 django` */
@@ -45,9 +45,9 @@ function sqliteEntry(url: string): object {
   return { ENGINE: "django.db.backends.sqlite3", NAME: url.slice("sqlite:///".length), OPTIONS: options };
 }
 
-function postgresEntry({ username, password, hostname, port, pathname }: URL): object {
+function serverEntry({ protocol, username, password, hostname, port, pathname }: URL): object {
   return {
-    ENGINE: "django.db.backends.postgresql",
+    ENGINE: `django.db.backends.${protocol.slice(0, -1)}`,
     NAME: pathname.slice(1),
     USER: decodeURIComponent(username),
     PASSWORD: decodeURIComponent(password),

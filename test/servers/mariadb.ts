@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +15,9 @@ export interface MariadbServer extends Server {
   /** Where its data and socket lie. */
   readonly folder: string;
 }
+
+/** Time zones that it knows by name: Django's admin asks for them. */
+const ZONES = ["UTC", "Europe/Berlin"];
 
 const SOCKET = "mysqld.sock";
 
@@ -53,13 +57,13 @@ export async function startMariadb(tls?: Certificates): Promise<MariadbServer> {
     await untilListening(port, server, 60_000);
   };
   await start();
-  await promisify(execFile)("mariadb", [
-    "--no-defaults",
-    `--socket=${join(folder, SOCKET)}`,
-    "--user=root",
-    `--execute=CREATE DATABASE celery; CREATE USER celeriac@'%' IDENTIFIED BY 'secret word';
-      GRANT ALL ON *.* TO celeriac@'%'`,
-  ]);
+  const execute = async (sql: string): Promise<void> => {
+    const client = ["--no-defaults", `--socket=${join(folder, SOCKET)}`, "--user=root", "--database=mysql"];
+    await promisify(execFile)("mariadb", [...client, `--execute=${sql}`]);
+  };
+  await execute(`CREATE DATABASE celery; CREATE USER celeriac@'%' IDENTIFIED BY 'secret word';
+    GRANT ALL ON *.* TO celeriac@'%'`);
+  for (const zone of ZONES) await execute(await zoneAsSql(zone));
   return {
     url: `mysql://celeriac:secret%20word@127.0.0.1:${port}/celery`,
     port,
@@ -71,4 +75,11 @@ export async function startMariadb(tls?: Certificates): Promise<MariadbServer> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What makes a time zone known; nothing where the system has no time zones. */
+async function zoneAsSql(zone: string): Promise<string> {
+  const file = `/usr/share/zoneinfo/${zone}`;
+  if (!existsSync(file)) return "";
+  return (await promisify(execFile)("mariadb-tzinfo-to-sql", [file, zone])).stdout;
 }

@@ -11,6 +11,11 @@ SECRET_KEY = "for tests only"
 ALLOWED_HOSTS = ["testserver"]
 ROOT_URLCONF = "shop.urls"
 DATABASES = {"default": json.loads(os.environ["DJANGO_DATABASE"])}
+if DATABASES["default"]["ENGINE"].endswith(".mysql"):
+    import pymysql
+
+    # A driver without a compiler, in the place of mysqlclient.
+    pymysql.install_as_MySQLdb()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "Europe/Berlin"
