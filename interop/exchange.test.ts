@@ -191,7 +191,8 @@ result = chain(
   describe.runIf(transport.chords)(`a chord that Python sends${unable}`, () => {
     it("joins members of both languages, with a body in TypeScript", async () => {
       // Celery 5.0 sends no chord whose body it does not know, where results are not in Redis.
-      if (version.startsWith("5.0.")) await client.run('def body(numbers): pass\napp.task(body, name="typescript.sum")');
+      if (version.startsWith("5.0."))
+        await client.run('def body(numbers): pass\napp.task(body, name="typescript.sum")');
       const code = `chord(
         [py("add", 1, 1), ts("add", 2, 2),
          py("add", 3, 3), ts("add", 4, 4)],

@@ -88,18 +88,13 @@ export class FollowUp {
     const pending = chain.map(readSignature);
     for (let sig = pending.shift(); sig; sig = pending.shift()) {
       const id = taskIdOf(sig);
-      const { chord, group_id: group, group_index: groupIndex } = sig.options;
-      const over = chord && id ? PROPAGATE_STATES.has(await this.#stateOf(id)) : false;
+      const inner = innerOf(sig);
+      pending.push(...inner);
+      const over = sig.options.chord && id ? PROPAGATE_STATES.has(await this.#stateOf(id)) : false;
       if (storeResult && id) {
         await this.#results.storeFor(id, metaRequest(sig), "FAILURE", recorded.stored, recorded.traceback);
       }
-      if (chord && id && typeof group === "string" && !over) {
-        const index = typeof groupIndex === "number" ? groupIndex : null;
-        const part = { groupId: group, taskId: id, groupIndex: index, state: "FAILURE", result: recorded.stored };
-        await this.#chords.partReturned(chord, part);
-      }
-      const body = sig.subtask_type === "chord" ? bodyOf(sig) : null;
-      if (body) pending.push(body);
+      if (id && !over && inner.length === 0) await this.#partFailed(id, sig, recorded);
     }
   }
 
@@ -156,14 +151,16 @@ export class FollowUp {
       const errbacks = [...resultErrbacks(task), ...ownErrbacks];
       const shown = errbacks.map((errback) => repr(errback));
       const distinct = errbacks.filter((_, position) => shown.indexOf(shown[position] as string) === position);
-      await this.#failResult(resultOf(task), distinct, original);
+      const result = resultOf(task);
+      if (result.subtask_type === "group") await this.#failGroup(result, distinct, original);
+      else await this.#failResult(result, distinct, original);
     }
     const id = taskIdOf(group);
     const { stored, traceback } = this.#results.record(original);
     if (id) await this.#results.storeFor(id, undefined, "FAILURE", stored, traceback);
   }
 
-  /** One that never ran and never will. A chord that it is itself a part of is not told, as in Celery. */
+  /** One that never ran and never will. Celery leaves a chord that it is itself a part of waiting for it. */
   async #failResult(sig: SignatureData, errbacks: readonly SignatureData[], error: Error): Promise<void> {
     const recorded = this.#results.record(error);
     const id = bodyId(sig);
@@ -180,7 +177,31 @@ export class FollowUp {
     const children = this.#context.running()?.children;
     const request = children && { children: [...children] };
     await this.#results.storeFor(id, request, "FAILURE", recorded.stored, recorded.traceback);
+    await this.#partFailed(id, sig, recorded);
   }
+
+  /** Tells the chord that a task which never ran is a part of, if it is. */
+  async #partFailed(taskId: string, { options }: SignatureData, { stored }: RecordedError): Promise<void> {
+    const { chord, group_id: groupId, group_index: index } = options;
+    if (!chord || typeof groupId !== "string") return;
+    const groupIndex = typeof index === "number" ? index : null;
+    await this.#chords.partReturned(chord, { groupId, taskId, groupIndex, state: "FAILURE", result: stored });
+  }
+}
+
+/** What a canvas is made of, as far as it can be waited for. Where it is a part of a chord, what gives its result is. */
+function innerOf(sig: SignatureData): SignatureData[] {
+  const { chord, group_id } = sig.options;
+  const body = sig.subtask_type === "chord" ? bodyOf(sig) : null;
+  const isCanvas = sig.subtask_type === "chain" || sig.subtask_type === "group";
+  const inner = body ? [body] : isCanvas ? tasksOf(sig) : [];
+  if (!chord || !group_id) return inner;
+  const part = (task: SignatureData): SignatureData => {
+    const copy = clone(task);
+    Object.assign(resultOf(copy).options, { chord, group_id });
+    return copy;
+  };
+  return sig.subtask_type === "chain" ? [...inner.slice(0, -1), ...inner.slice(-1).map(part)] : inner.map(part);
 }
 
 /** The signature whose result is that of this one: a chord's body, a chain's last task. */
