@@ -48,8 +48,20 @@ export { AsyncResult, type GetOptions, GroupResult } from "./app/result.ts";
 export type { RouteFunction, RouteSetting } from "./app/router.ts";
 export type { SendOptions } from "./app/send-options.ts";
 export type { RetryPolicy, Settings } from "./app/settings.ts";
+export type {
+  ErrorInfo,
+  ReceivedTask,
+  Receiver,
+  SignalEvents,
+  SignalledMessage,
+  SignalledWorker,
+  SignalName,
+  Signals,
+} from "./app/signals.ts";
 export { Signature } from "./app/signature.ts";
 export type { RetryOptions, Self, Task, TaskOptions } from "./app/task.ts";
+export type { TaskHooks } from "./app/task-hooks.ts";
+export type { TaskLogger } from "./app/task-logger.ts";
 export type { DeliveryInfo, TaskRequest as Request } from "./app/task-request.ts";
 export type {
   BackendFactory,

@@ -249,7 +249,7 @@ export class CanvasSender implements Canvas {
 
   addToParent(node: ResultNode): void {
     const running = this.#context.running();
-    if (running) running.children.push(asTuple(node));
+    if (running?.trail) running.children.push(asTuple(node));
   }
 }
 

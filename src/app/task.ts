@@ -5,6 +5,8 @@ import type { AsyncResult } from "./result.ts";
 import { type SendOptions, wireOptions } from "./send-options.ts";
 import type { Settings } from "./settings.ts";
 import type { Signature } from "./signature.ts";
+import type { TaskHooks } from "./task-hooks.ts";
+import type { TaskLogger } from "./task-logger.ts";
 import type { TaskRequest } from "./task-request.ts";
 import type { Untyped } from "./untyped.ts";
 
@@ -13,7 +15,7 @@ import type { Untyped } from "./untyped.ts";
 export type ErrorClass = abstract new (...args: any[]) => Error;
 
 /** How a task runs and is sent: Celery's task options in camelCase, with Celery's defaults. Durations are seconds. */
-export interface TaskOptions {
+export interface TaskOptions extends TaskHooks {
   /** The name it is sent by; the same in every language. */
   name: string;
   /** True to have the handler called with `self` in front of the arguments. */
@@ -63,6 +65,8 @@ export interface TaskOptions {
   throws?: readonly ErrorClass[];
   /** False to send no events about this task. */
   sendEvents?: boolean;
+  /** False to keep no list of the tasks that this one sends (`result.children()`). */
+  trail?: boolean;
   /** 1024 unless given: characters of a result shown in logs and events. */
   resultreprMaxsize?: number;
   queue?: string;
@@ -91,8 +95,16 @@ export interface Self {
   readonly signal: AbortSignal;
   readonly request: TaskRequest;
   readonly name: string;
+  /** The application's log: every line has the task's name and id. */
+  readonly log: TaskLogger;
   /** Stores a state of the task's own, such as `PROGRESS`, for others to see. */
   updateState(update: { state: string; meta?: unknown }): Promise<void>;
+  /**
+   * Sends an event of the task's own to monitors, with the task's id as `uuid`, also where the worker sends none.
+   * @param type `task-progress`
+   * @throws OperationalError
+   */
+  sendEvent(type: string, fields?: Record<string, unknown>): Promise<void>;
   /**
    * An error to throw: the worker then sends the task again. When the retries are used up it is `exc`, or
    * MaxRetriesExceededError.
@@ -162,6 +174,7 @@ export class TaskDefinition {
   /** `10/s`, `100/m`, `5/h`, or a number a second; null or 0 for none. */
   rateLimit: string | number | null;
   readonly sendEvents: boolean;
+  readonly trail: boolean;
   readonly resultreprMaxsize: number;
   /**
    * What it is sent with where a call says nothing else, under the wire's names and frozen; an absent priority is there
@@ -216,6 +229,7 @@ export class TaskDefinition {
       throw new RangeError(`task ${options.name}: rateLimit: ${(error as Error).message}`);
     }
     this.sendEvents = options.sendEvents ?? true;
+    this.trail = options.trail ?? true;
     this.resultreprMaxsize = options.resultreprMaxsize ?? 1024;
     const own = Object.fromEntries(EXECUTION_OPTIONS.map((name) => [name, options[name]]));
     this.sendOptions = Object.freeze({
