@@ -19,7 +19,7 @@ function toldIn(file: string): Told {
   const told: Told = {};
   for (const line of readFileSync(file, { flag: "a+", encoding: "utf8" }).split("\n").slice(0, -1)) {
     const [about = "", ...words] = line.split(" ");
-    (told[about] ??= []).push(words.join(" "));
+    told[about] = [...(told[about] ?? []), words.join(" ")];
   }
   return told;
 }

@@ -20,7 +20,9 @@ import { EventDispatcher } from "../events/dispatcher.ts";
 import { Events } from "../events/events.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
+import { LazyEagerTasks } from "../worker/eager.ts";
 import { selfInPlace } from "../worker/self.ts";
+import { servingBuiltins } from "../worker/serving.ts";
 import { TaskRunner } from "../worker/task-runner.ts";
 import { Worker } from "../worker/worker.ts";
 import type { WorkerOptions } from "../worker/worker-options.ts";
@@ -103,6 +105,7 @@ export class Celery implements AsyncDisposable {
   readonly #producer: Producer;
   readonly #canvas: CanvasSender;
   readonly #workers = new Set<Worker>();
+  readonly #eager = new LazyEagerTasks(() => servingBuiltins(this.#workerContext()));
   #broker: Promise<Broker> | undefined;
   #backend: Promise<ResultBackend> | undefined;
   /** Those that send events at once, by the node that they are of. */
@@ -167,6 +170,8 @@ export class Celery implements AsyncDisposable {
       queue: (queueName) => this.queues.get(queueName),
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
+      alwaysEager: settings.taskAlwaysEager,
+      eager: this.#eager,
     });
     const mailbox = new Mailbox({
       broker: () => this.broker(),
@@ -221,7 +226,8 @@ export class Celery implements AsyncDisposable {
   async sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
     if (typeof name !== "string" || name === "") throw new TaskTypeError("a task is sent by its name");
     const wire = wireOptions(options ?? {});
-    return this.#canvas.send(name, positional(args), keywords(options?.kwargs), wire);
+    if (this.settings.taskAlwaysEager) this.#log.warn({}, "task_always_eager has no effect on send_task");
+    return this.#canvas.sendMessage(name, positional(args), keywords(options?.kwargs), wire);
   }
 
   /**
@@ -470,6 +476,7 @@ export class Celery implements AsyncDisposable {
   #taskContext(): TaskFunctionContext {
     return {
       canvas: this.#canvas,
+      eager: this.#eager,
       selfInPlace: ({ name }) =>
         selfInPlace(name, { name: this.name, log: this.#log, sendEvent: (...event) => this.#sendEvent(...event) }),
     };

@@ -1,8 +1,10 @@
+import { annotated } from "./annotations.ts";
 import { Contract, type ObjectSchema, type Schema, validate } from "./contract.ts";
+import type { EagerResult } from "./eager-result.ts";
 import { bindArguments, namedParameters, type Parameter, parametersOf } from "./parameters.ts";
 import { rate } from "./rate.ts";
 import type { AsyncResult } from "./result.ts";
-import { type SendOptions, wireOptions } from "./send-options.ts";
+import { type ApplyOptions, type SendOptions, wireOptions } from "./send-options.ts";
 import type { Settings } from "./settings.ts";
 import type { Signature } from "./signature.ts";
 import type { TaskHooks } from "./task-hooks.ts";
@@ -58,6 +60,8 @@ export interface TaskOptions extends TaskHooks {
   timeLimit?: number;
   ignoreResult?: boolean;
   storeErrorsEvenIfIgnored?: boolean;
+  /** True to store the result of a run without any message as well: `taskStoreEagerResult`. */
+  storeEagerResult?: boolean;
   trackStarted?: boolean;
   /** `10/s`, `100/m`, `5/h`, or a number a second. */
   rateLimit?: string | number;
@@ -130,6 +134,11 @@ export interface Task<A extends unknown[] = Untyped[], R = Untyped> {
   delay(...args: A): Promise<AsyncResult<R>>;
   /** Sends the task with options. A task with `params` takes its object, or an array of positional arguments. */
   applyAsync(args?: unknown, options?: SendOptions): Promise<AsyncResult<R>>;
+  /**
+   * Runs the task here and now, as a worker would but without any message: hooks, signals, retries and callbacks
+   * included. Nothing is stored, but with `storeEagerResult`.
+   */
+  apply(args?: unknown, options?: ApplyOptions): Promise<EagerResult<R>>;
   /** The call as a signature, to be sent later or passed on. */
   s(...args: unknown[]): Signature<R>;
   /** The same, taking no further arguments: the result of what runs before is not passed. */
@@ -166,6 +175,7 @@ export class TaskDefinition {
   readonly ignoreResult: boolean;
   readonly storeErrorsEvenIfIgnored: boolean;
   readonly trackStarted: boolean;
+  readonly storeEagerResult: boolean;
   readonly maxRetries: number | null;
   readonly defaultRetryDelay: number;
   /** Seconds; remote control changes it, as it does the next two. */
@@ -187,13 +197,14 @@ export class TaskDefinition {
   readonly #shortName: string;
   #parameters: readonly Parameter[] | undefined | null = null;
 
-  /** @throws TypeError when the options contradict each other */
+  /** @throws TypeError when the options contradict each other; ImproperlyConfigured, of `taskAnnotations` */
   constructor(
-    options: TaskOptions,
+    given: TaskOptions,
     handler: (...args: never[]) => unknown,
     settings: Settings,
     forwardsArguments = false,
   ) {
+    const options = annotated(given, settings.taskAnnotations ?? []);
     if (options.params && options.bind) {
       throw new TypeError(
         `task ${options.name}: with params the handler always gets (params, self), so bind must not be given`,
@@ -218,6 +229,7 @@ export class TaskDefinition {
     this.ignoreResult = options.ignoreResult ?? settings.taskIgnoreResult;
     this.storeErrorsEvenIfIgnored = options.storeErrorsEvenIfIgnored ?? settings.taskStoreErrorsEvenIfIgnored;
     this.trackStarted = options.trackStarted ?? settings.taskTrackStarted;
+    this.storeEagerResult = options.storeEagerResult ?? settings.taskStoreEagerResult;
     this.maxRetries = options.maxRetries === undefined ? 3 : options.maxRetries;
     this.defaultRetryDelay = options.defaultRetryDelay ?? 180;
     this.timeLimit = timeLimit;

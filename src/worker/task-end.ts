@@ -18,6 +18,8 @@ export type TaskEnd =
 export interface Telling {
   readonly log: Logger;
   readonly signals: Signals;
+  /** True to throw what a hook throws. */
+  readonly hooksThrow?: boolean;
 }
 
 /** A run that ended, as its hooks and receivers see it. */
@@ -136,7 +138,7 @@ async function tellRetry(
 
 /** What a hook throws changes nothing: the outcome is stored. A Reject is about the message, and is passed on. */
 async function callHook<H extends (typeof HOOKS)[number]>(
-  { log, signals }: Telling,
+  { log, signals, hooksThrow }: Telling,
   { request }: EndedRun,
   name: H,
   call: (hook: NonNullable<TaskHooks[H]>) => unknown,
@@ -147,6 +149,7 @@ async function callHook<H extends (typeof HOOKS)[number]>(
     await call(hook as NonNullable<TaskHooks[H]>);
     return undefined;
   } catch (error) {
+    if (hooksThrow) throw error;
     if (error instanceof Reject) return error;
     const { id, task } = request;
     log.error({ err: error, id, task }, `Task ${request.name}[${id}] ${name} handler raised: ${error}`);
