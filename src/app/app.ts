@@ -227,7 +227,10 @@ export class Celery implements AsyncDisposable {
     if (typeof name !== "string" || name === "") throw new TaskTypeError("a task is sent by its name");
     const wire = wireOptions(options ?? {});
     if (this.settings.taskAlwaysEager) this.#log.warn({}, "task_always_eager has no effect on send_task");
-    return this.#canvas.sendMessage(name, positional(args), keywords(options?.kwargs), wire);
+    // By its name a registered task has the priority of any message, unless it has one of its own.
+    const hasNone = this.#tasks.get(name)?.sendOptions.priority === null;
+    const sent = hasNone ? { priority: undefined, ...wire } : wire;
+    return this.#canvas.sendMessage(name, positional(args), keywords(options?.kwargs), sent);
   }
 
   /**

@@ -225,11 +225,14 @@ export class Producer {
     await signals.send("before_task_publish", { sender, ...parts, ...route, declare, retryPolicy });
   }
 
-  /** 0 unless told otherwise; none for a task that is registered and sent to a queue by name, as Celery has it. */
+  /**
+   * 0 unless told otherwise; none for a registered task that is sent to a queue, as Celery has it. Inherited by both:
+   * in Celery only by what is sent by name.
+   */
   #priority({ priority }: SendPlan, running: RunningTask | undefined): number | null {
-    if (priority !== undefined) return priority;
-    const inherited = this.#context.settings.taskInheritParentPriority ? running : undefined;
-    return inherited?.request.deliveryInfo.priority ?? 0;
+    const parent = this.#context.settings.taskInheritParentPriority ? running : undefined;
+    if (parent) return priority ?? parent.request.deliveryInfo.priority;
+    return priority === undefined ? 0 : priority;
   }
 
   async #sentEvent(task: TaskMessage, route: Route, queue: Queue): Promise<void> {
