@@ -2,7 +2,7 @@ import { parentPort, Worker, workerData } from "node:worker_threads";
 import { nodeFormat } from "../app/nodename.ts";
 import { overrideSettings } from "../app/overrides.ts";
 import type { Celery, GivenSettings } from "../index.ts";
-import { includeModule, loadApp } from "./load-app.ts";
+import { includeModules, loadApp } from "./load-app.ts";
 import { commandLog, type LogOptions } from "./log.ts";
 
 /** What the worker tells its child at the start. */
@@ -65,7 +65,7 @@ class PoolChild {
         else console.error(text, error);
       });
       this.#app = await loadApp(module, app);
-      for (const name of include) await includeModule(name);
+      for (const name of include) await includeModules(name);
       this.#runner = this.#app.taskRunner();
       this.#hostname = hostname;
       await this.#app.signals.send("worker_process_init", { sender: hostname });

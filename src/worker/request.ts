@@ -123,8 +123,8 @@ export class Request {
 
   /** What the task itself sees of its message. */
   taskRequest(args: unknown[], kwargs: Record<string, unknown>, embed: Embed): TaskRequest {
-    return {
-      ...this.received(),
+    // Not a copy: it is made for every task.
+    return Object.assign(this.received(), {
       args,
       kwargs,
       callbacks: embed.callbacks as readonly SignatureData[] | null,
@@ -132,7 +132,7 @@ export class Request {
       chain: embed.chain as readonly SignatureData[] | null,
       chord: embed.chord as SignatureData | null,
       children: [],
-    };
+    });
   }
 
   /** The same, as far as the body does not say it. */
