@@ -9,7 +9,7 @@ import { anonNodename } from "../app/nodename.ts";
 import type { AsyncResult } from "../app/result.ts";
 import type { Signature } from "../app/signature.ts";
 import type { RetryOptions, Self } from "../app/task.ts";
-import { taskLogger } from "../app/task-logger.ts";
+import { type TaskLogger, taskLogger } from "../app/task-logger.ts";
 import type { TaskRequest } from "../app/task-request.ts";
 import type { Logger } from "../logger.ts";
 import type { WorkerContext } from "./context.ts";
@@ -61,13 +61,18 @@ export class RequestedReplacement extends Ignore {
 /** `self` of one run of a task. */
 export function makeSelf(context: SelfContext): Self {
   const { name, request } = context;
+  let log: TaskLogger | undefined;
   return {
     name,
     request,
     get signal() {
       return context.signal;
     },
-    log: taskLogger(context.log, () => request),
+    // Made when it is asked for: most tasks say nothing.
+    get log() {
+      log ??= taskLogger(context.log, () => request);
+      return log;
+    },
     sendEvent: (type, fields = {}) => context.sendEvent(type, fields),
     updateState: ({ state, meta }) => context.storeState(state, meta ?? null),
     retry: (options = {}) => retry(context, options),
