@@ -13,9 +13,11 @@ export type { ResultNode } from "../protocol/result/result-tuple.ts";
 export type { State } from "../protocol/result/states.ts";
 export { type PickleOptions, pickleSerializer } from "../protocol/serialization/pickle.ts";
 export type { Payload, Serializer } from "../protocol/serialization/serializer.ts";
+export type { TaskAnnotation } from "./app/annotations.ts";
 export { Celery, type ControlFunction, type ControlState, type CurrentTask, type GivenSettings } from "./app/app.ts";
 export { chain, chord, GroupSignature, group } from "./app/canvas.ts";
 export { ValidationError } from "./app/contract.ts";
+export { EagerResult } from "./app/eager-result.ts";
 export {
   CeleryError,
   ChordError,
@@ -46,10 +48,22 @@ export {
 export type { QueueSetting } from "./app/queues.ts";
 export { AsyncResult, type GetOptions, GroupResult } from "./app/result.ts";
 export type { RouteFunction, RouteSetting } from "./app/router.ts";
-export type { SendOptions } from "./app/send-options.ts";
+export type { ApplyOptions, SendOptions } from "./app/send-options.ts";
 export type { RetryPolicy, Settings } from "./app/settings.ts";
+export type {
+  ErrorInfo,
+  ReceivedTask,
+  Receiver,
+  SignalEvents,
+  SignalledMessage,
+  SignalledWorker,
+  SignalName,
+  Signals,
+} from "./app/signals.ts";
 export { Signature } from "./app/signature.ts";
 export type { RetryOptions, Self, Task, TaskOptions } from "./app/task.ts";
+export type { TaskHooks } from "./app/task-hooks.ts";
+export type { TaskLogger } from "./app/task-logger.ts";
 export type { DeliveryInfo, TaskRequest as Request } from "./app/task-request.ts";
 export type {
   BackendFactory,

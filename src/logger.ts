@@ -1,4 +1,4 @@
-/** What is asked of a logger; pino's has it. */
+/** What is asked of a logger; pino's has it. Fields first, if any, then the message. */
 export interface Logger {
   debug(fields: object, message?: string): void;
   info(fields: object, message?: string): void;

@@ -20,7 +20,9 @@ import { EventDispatcher } from "../events/dispatcher.ts";
 import { Events } from "../events/events.ts";
 import { type Logger, SILENT } from "../logger.ts";
 import type { WorkerContext } from "../worker/context.ts";
+import { LazyEagerTasks } from "../worker/eager.ts";
 import { selfInPlace } from "../worker/self.ts";
+import { servingBuiltins } from "../worker/serving.ts";
 import { TaskRunner } from "../worker/task-runner.ts";
 import { Worker } from "../worker/worker.ts";
 import type { WorkerOptions } from "../worker/worker-options.ts";
@@ -41,9 +43,11 @@ import { resultCodec } from "./result-codec.ts";
 import { Router } from "./router.ts";
 import { keywords, positional, type SendOptions, wireOptions } from "./send-options.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
+import { Signals } from "./signals.ts";
 import { Signature } from "./signature.ts";
 import { type Self, type Task, TaskDefinition, type TaskOptions } from "./task.ts";
 import { type TaskFunctionContext, taskFunction } from "./task-function.ts";
+import { type TaskLogger, taskLogger } from "./task-logger.ts";
 import type { RunningTask } from "./task-request.ts";
 import type { Untyped } from "./untyped.ts";
 
@@ -83,10 +87,14 @@ export class Celery implements AsyncDisposable {
   readonly control: Control;
   /** What can be learned of the cluster by listening. */
   readonly events: Events;
+  /** Where the application logs to; what a running task says has the task's name and id in every line. */
+  readonly log: TaskLogger;
   /** The serializers by name; `register` adds one's own. */
   readonly serializers: SerializerRegistry;
   readonly clock = new LamportClock();
   readonly queues: Queues;
+  /** Whom to tell of what happens to tasks and workers. */
+  readonly signals: Signals;
   readonly #log: Logger;
   readonly #givenSettings: readonly string[];
   readonly #panel = new Panel(COMMANDS);
@@ -97,9 +105,11 @@ export class Celery implements AsyncDisposable {
   readonly #producer: Producer;
   readonly #canvas: CanvasSender;
   readonly #workers = new Set<Worker>();
+  readonly #eager = new LazyEagerTasks(() => servingBuiltins(this.#workerContext()));
   #broker: Promise<Broker> | undefined;
   #backend: Promise<ResultBackend> | undefined;
-  #dispatched: EventDispatcher | undefined;
+  /** Those that send events at once, by the node that they are of. */
+  readonly #dispatched = new Map<string, EventDispatcher>();
   #closing: Promise<void> | undefined;
   #closed = false;
 
@@ -123,6 +133,8 @@ export class Celery implements AsyncDisposable {
     this.#givenSettings = givenSettings;
     this.serializers = serializersOf(settings.compatibility);
     this.#log = log ?? SILENT;
+    this.signals = new Signals(this.#log);
+    this.log = taskLogger(this.#log, () => this.#running.getStore()?.request);
     if (ignored.length > 0) this.#log.warn({}, `These settings have no effect in celeriac: ${ignored.join(", ")}`);
     this.queues = new Queues(settings);
     const auth = authFromSettings(settings, this.serializers);
@@ -143,7 +155,8 @@ export class Celery implements AsyncDisposable {
       broker: () => this.broker(),
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
-      sendEvent: (type, fields) => this.#sendEvent(type, fields),
+      sendEvent: (type, fields) => this.#sendEvent(anonNodename(), type, fields),
+      signals: this.signals,
     });
     this.#canvas = new CanvasSender({
       results: this.#results,
@@ -157,6 +170,8 @@ export class Celery implements AsyncDisposable {
       queue: (queueName) => this.queues.get(queueName),
       backend: () => this.backend(),
       running: () => this.#running.getStore(),
+      alwaysEager: settings.taskAlwaysEager,
+      eager: this.#eager,
     });
     const mailbox = new Mailbox({
       broker: () => this.broker(),
@@ -211,7 +226,11 @@ export class Celery implements AsyncDisposable {
   async sendTask(name: string, args: readonly unknown[] = [], options: SendOptions = {}): Promise<AsyncResult> {
     if (typeof name !== "string" || name === "") throw new TaskTypeError("a task is sent by its name");
     const wire = wireOptions(options ?? {});
-    return this.#canvas.send(name, positional(args), keywords(options?.kwargs), wire);
+    if (this.settings.taskAlwaysEager) this.#log.warn({}, "task_always_eager has no effect on send_task");
+    // By its name a registered task has the priority of any message, unless it has one of its own.
+    const hasNone = this.#tasks.get(name)?.sendOptions.priority === null;
+    const sent = hasNone ? { priority: undefined, ...wire } : wire;
+    return this.#canvas.sendMessage(name, positional(args), keywords(options?.kwargs), sent);
   }
 
   /**
@@ -330,7 +349,7 @@ export class Celery implements AsyncDisposable {
   /** Workers stop first: tasks that finish meanwhile still send others, and store their results. */
   async #close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.stop()));
-    await this.#dispatched?.flush();
+    await Promise.all([...this.#dispatched.values()].map((dispatcher) => dispatcher.flush()));
     this.#closed = true;
     const [broker, backend] = await Promise.allSettled([this.#broker, this.#backend]);
     if (backend.status === "fulfilled") await backend.value?.close();
@@ -418,9 +437,10 @@ export class Celery implements AsyncDisposable {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  async #sendEvent(type: string, fields: Record<string, unknown>): Promise<void> {
-    this.#dispatched ??= this.#dispatcher(anonNodename(), () => this.broker());
-    await this.#dispatched.publish(type, fields);
+  async #sendEvent(hostname: string, type: string, fields: Record<string, unknown>): Promise<void> {
+    const dispatcher = this.#dispatched.get(hostname) ?? this.#dispatcher(hostname, () => this.#connectedBroker());
+    this.#dispatched.set(hostname, dispatcher);
+    await dispatcher.publish(type, fields);
   }
 
   #dispatcher(
@@ -459,7 +479,9 @@ export class Celery implements AsyncDisposable {
   #taskContext(): TaskFunctionContext {
     return {
       canvas: this.#canvas,
-      selfInPlace: ({ name }) => selfInPlace(name, this.name),
+      eager: this.#eager,
+      selfInPlace: ({ name }) =>
+        selfInPlace(name, { name: this.name, log: this.#log, sendEvent: (...event) => this.#sendEvent(...event) }),
     };
   }
 
@@ -487,6 +509,8 @@ export class Celery implements AsyncDisposable {
       dispatcher: (hostname, bufferGroups, groups) =>
         this.#dispatcher(hostname, () => this.#connectedBroker(), bufferGroups, groups),
       report: () => this.bugReport(),
+      signals: this.signals,
+      sendEvent: (hostname, type, fields) => this.#sendEvent(hostname, type, fields),
       events: (broker) => this.#eventsOver(async () => broker),
       sendTask: (taskName, args, kwargs, options) => this.#producer.sendTask(taskName, args, kwargs, options),
       running: () => this.#running.getStore(),

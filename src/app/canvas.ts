@@ -16,6 +16,7 @@ import { repr } from "../../protocol/python/repr.ts";
 import { asTuple, type ResultNode } from "../../protocol/result/result-tuple.ts";
 import type { ResultBackend } from "../backends/backend.ts";
 import { CHORD_UNLOCK, type UnlockContext, type UnlockOptions, unlockCall } from "./chord-unlock.ts";
+import { EagerCanvas, type EagerRunner } from "./eager-canvas.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { SendTask } from "./producer.ts";
 import { AsyncResult, type GroupResult, type ResultContext, resultFromNode } from "./result.ts";
@@ -37,6 +38,10 @@ export interface CanvasContext extends UnlockContext {
   readonly sendTask: SendTask;
   backend(): Promise<ResultBackend>;
   running(): RunningTask | undefined;
+  /** `taskAlwaysEager`. */
+  readonly alwaysEager: boolean;
+  /** Runs tasks where they are called. */
+  readonly eager: EagerRunner;
 }
 
 type Options = Record<string, unknown>;
@@ -45,9 +50,11 @@ type Options = Record<string, unknown>;
 export class CanvasSender implements Canvas {
   readonly #context: CanvasContext;
   readonly #freezing: FreezeContext;
+  readonly #eager: EagerCanvas;
 
   constructor(context: CanvasContext) {
     this.#context = context;
+    this.#eager = new EagerCanvas(context.results, context.eager);
     this.#freezing = { newId: () => randomUUID(), replyTo: context.replyTo, useLink: context.useLink };
   }
 
@@ -57,6 +64,7 @@ export class CanvasSender implements Canvas {
 
   /** @param data is changed; whoever wants to keep it gives a clone */
   apply(data: SignatureData, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
+    if (this.#context.alwaysEager && data.subtask_type) return this.applyEagerly(data, args, kwargs, options);
     switch (data.subtask_type) {
       case "chain":
         return this.#applyChain(data, args, kwargs, options);
@@ -69,7 +77,18 @@ export class CanvasSender implements Canvas {
     }
   }
 
+  applyEagerly(data: SignatureData, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
+    return this.#eager.apply(data, args, kwargs, options);
+  }
+
   async send(name: string, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
+    const { alwaysEager, eager } = this.#context;
+    if (alwaysEager && eager.serves(name)) return eager.call(name, args, kwargs, options);
+    return this.sendMessage(name, args, kwargs, options);
+  }
+
+  /** Sends one task, whether or not tasks run where they are called. */
+  async sendMessage(name: string, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
     const sent = await this.#context.sendTask(name, args, kwargs, options);
     if (options.add_to_parent !== false) this.addToParent({ id: sent.id, parent: null, results: null });
     return new AsyncResult(this.#context.results, sent.id, null, sent.ignored);
@@ -249,7 +268,7 @@ export class CanvasSender implements Canvas {
 
   addToParent(node: ResultNode): void {
     const running = this.#context.running();
-    if (running) running.children.push(asTuple(node));
+    if (running?.trail) running.children.push(asTuple(node));
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Message } from "../../protocol/message/message.ts";
+import type { Message, MessageProperties } from "../../protocol/message/message.ts";
 import type { TaskOptions } from "../../protocol/message/task-options.ts";
 import { momentIn } from "../../protocol/python/timezone.ts";
 import type { SerializerRegistry } from "../../protocol/serialization/registry.ts";
@@ -21,6 +21,7 @@ import {
   sendPlan,
 } from "./send-plan.ts";
 import type { Settings } from "./settings.ts";
+import type { Signals } from "./signals.ts";
 import { type TaskMessage, taskMessage } from "./task-message.ts";
 import type { RunningTask } from "./task-request.ts";
 
@@ -42,8 +43,16 @@ export interface ProducerContext extends SenderIdentity {
   backend(): Promise<ResultBackend>;
   running(): RunningTask | undefined;
   readonly log: Logger;
+  readonly signals: Signals;
   /** Tells monitors that a task was sent; only called with `taskSendSentEvent`. */
   sendEvent(type: string, fields: Record<string, unknown>): Promise<void>;
+}
+
+/** A task message on its way, before it is serialized. */
+interface MessageParts {
+  readonly body: unknown;
+  readonly headers: Record<string, unknown>;
+  readonly properties: MessageProperties;
 }
 
 /** A task that was sent. */
@@ -100,12 +109,21 @@ export class Producer {
       this.#backend ??= await this.#context.backend();
       if (this.#backend.prepare) await this.#backend.prepare();
     }
-    const plain = this.#message(task, plan, running);
-    const message = plan.compression ? await compressed(plain, plan.compression) : plain;
     const isLater = plan.task.countdown !== null || plan.task.eta !== null;
     const later = isLater ? await this.#laterRoute(plan, call.now) : undefined;
     const route = later ?? plan.route;
+    const parts = {
+      body: task.body,
+      headers: plan.headers ? { ...task.headers, ...plan.headers } : task.headers,
+      properties: messageProperties(plan, task.properties, this.#priority(plan, running)),
+    };
+    await this.#beforePublish(name, parts, route, plan);
+    const plain = this.#message(parts, plan);
+    const message = plan.compression ? await compressed(plain, plan.compression) : plain;
     await this.#publish(message, route, plan.queue, plan.publishing, later !== undefined);
+    if (this.#context.signals.has("after_task_publish")) {
+      await this.#context.signals.send("after_task_publish", { sender: name, ...parts, ...route });
+    }
     if (this.#context.settings.taskSendSentEvent) await this.#sentEvent(task, route, plan.queue);
     return { id: call.taskId, ignored: plan.ignored };
   }
@@ -189,18 +207,32 @@ export class Producer {
     this.#delayed.add(queue);
   }
 
-  #message(task: TaskMessage, plan: SendPlan, running: RunningTask | undefined): Message {
-    const { body, contentType, contentEncoding } = this.#context.serializers.encode(task.body, plan.serializer);
-    const headers = plan.headers ? { ...task.headers, ...plan.headers } : task.headers;
-    const properties = messageProperties(plan, task.properties, this.#priority(plan, running));
+  #message({ body: given, headers, properties }: MessageParts, plan: SendPlan): Message {
+    const { body, contentType, contentEncoding } = this.#context.serializers.encode(given, plan.serializer);
     return { body, contentType, contentEncoding, headers: headers as Message["headers"], properties };
   }
 
-  /** 0 unless told otherwise; none for a task that is registered and sent to a queue by name, as Celery has it. */
+  async #beforePublish(
+    sender: string,
+    parts: MessageParts,
+    route: Route,
+    { queue, publishing }: SendPlan,
+  ): Promise<void> {
+    const { signals } = this.#context;
+    if (!signals.has("before_task_publish")) return;
+    const retryPolicy = { ...publishing.policy };
+    const declare = queue.noDeclare ? [] : [queue.name];
+    await signals.send("before_task_publish", { sender, ...parts, ...route, declare, retryPolicy });
+  }
+
+  /**
+   * 0 unless told otherwise; none for a registered task that is sent to a queue, as Celery has it. Inherited by both:
+   * in Celery only by what is sent by name.
+   */
   #priority({ priority }: SendPlan, running: RunningTask | undefined): number | null {
-    if (priority !== undefined) return priority;
-    const inherited = this.#context.settings.taskInheritParentPriority ? running : undefined;
-    return inherited?.request.deliveryInfo.priority ?? 0;
+    const parent = this.#context.settings.taskInheritParentPriority ? running : undefined;
+    if (parent) return priority ?? parent.request.deliveryInfo.priority;
+    return priority === undefined ? 0 : priority;
   }
 
   async #sentEvent(task: TaskMessage, route: Route, queue: Queue): Promise<void> {

@@ -55,6 +55,14 @@ export interface SendOptions {
   [more: string]: unknown;
 }
 
+/** How a task runs where it is called. */
+export interface ApplyOptions extends SendOptions {
+  /** True to reject with what the task throws, in the place of a result that does: `taskEagerPropagates` unless given. */
+  throw?: boolean;
+  /** How often it was tried before. */
+  retries?: number;
+}
+
 const SIGNATURE_OPTIONS = new Set(["link", "link_error", "chord", "chain"]);
 
 /**

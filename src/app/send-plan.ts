@@ -117,7 +117,7 @@ export function sendPlan(options: RoutedOptions, settings: Settings, { origin, r
       options.delivery_mode ?? queue.exchange.deliveryMode ?? settings.taskDefaultDeliveryMode,
     ),
     expires: expirationOf(expires, settings),
-    priority: "priority" in options ? number("priority", options.priority) : undefined,
+    priority: options.priority === undefined ? undefined : number("priority", options.priority),
     publishing: publishPolicy(options, settings),
   };
 }

@@ -5,6 +5,7 @@ import { COMPATIBILITIES, type Compatibility } from "../../protocol/compatibilit
 import type { BackendFactory } from "../backends/backend.ts";
 import { INFLATED_SIZE_LIMIT } from "../compression/compression.ts";
 import { maskedUrl } from "../masked-url.ts";
+import type { TaskAnnotation } from "./annotations.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { QueueSetting } from "./queues.ts";
 import type { RouteSetting } from "./router.ts";
@@ -137,6 +138,13 @@ export interface Settings {
   taskSendSentEvent: boolean;
   taskInheritParentPriority: boolean;
   taskReprMaxlevels: number;
+  /** Options of tasks, by their names, and by `*` for all; the first of a list that names a task counts. */
+  taskAnnotations: TaskAnnotation | TaskAnnotation[] | null;
+  /** True to run tasks of this side where they are called, and to send nothing: for tests. */
+  taskAlwaysEager: boolean;
+  /** True to throw then what a task throws. */
+  taskEagerPropagates: boolean;
+  taskStoreEagerResult: boolean;
   taskAllowErrorCbOnChordHeader: boolean;
 
   workerConcurrency: number | null;
@@ -199,6 +207,7 @@ const urls = z.union([z.string(), z.array(z.string()).min(1)]);
 const options = z.record(z.string(), z.unknown());
 const exchangeType = z.enum(["direct", "topic", "fanout"]);
 const queueType = z.enum(["classic", "quorum"]);
+const annotation = z.record(z.string(), options);
 const tables = z.strictObject({ task: z.string().optional(), group: z.string().optional() });
 const retryPolicy = z.object({
   max_retries: whole.nullable().default(3),
@@ -313,6 +322,13 @@ const schema = z.object({
   taskSendSentEvent: z.boolean().default(false),
   taskInheritParentPriority: z.boolean().default(false),
   taskReprMaxlevels: whole.default(3),
+  taskAnnotations: z
+    .union([annotation, z.array(annotation)])
+    .nullable()
+    .default(null),
+  taskAlwaysEager: z.boolean().default(false),
+  taskEagerPropagates: z.boolean().default(false),
+  taskStoreEagerResult: z.boolean().default(false),
   taskAllowErrorCbOnChordHeader: z.boolean().default(false),
 
   workerConcurrency: z.int().positive().nullable().default(null),

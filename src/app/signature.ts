@@ -3,7 +3,7 @@ import { clone, type SignatureData, tasksOf } from "../../protocol/canvas/signat
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { AsyncResult } from "./result.ts";
-import { keywords, positional, type SendOptions, wireOptions } from "./send-options.ts";
+import { type ApplyOptions, keywords, positional, type SendOptions, wireOptions } from "./send-options.ts";
 import type { Untyped } from "./untyped.ts";
 
 /** Sends signatures: what a signature needs of its application. */
@@ -16,6 +16,13 @@ export interface Canvas {
     options: Record<string, unknown>,
   ): Promise<AsyncResult>;
   apply(
+    data: SignatureData,
+    args: readonly unknown[],
+    kwargs: Record<string, unknown>,
+    options: Record<string, unknown>,
+  ): Promise<AsyncResult>;
+  /** Runs it here and now, in this process. */
+  applyEagerly(
     data: SignatureData,
     args: readonly unknown[],
     kwargs: Record<string, unknown>,
@@ -103,6 +110,18 @@ export class Signature<R = Untyped> {
     if (!this.#canvas) throw new ImproperlyConfigured("there is nothing to send: the chain, group or chord is empty");
     const wire = wireOptions(options ?? {});
     const result = await this.#canvas.apply(clone(this.#data), positional(args), keywords(options?.kwargs), wire);
+    return result as AsyncResult<R>;
+  }
+
+  /**
+   * Runs it here and now, in this process, one task after the other, without any message.
+   * @throws NotRegistered for a task that this side does not serve; what a task of a chain or a chord's header ended with
+   */
+  async apply(args: readonly unknown[] = [], options: ApplyOptions = {}): Promise<AsyncResult<R>> {
+    if (!this.#canvas) throw new ImproperlyConfigured("there is nothing to run: the chain, group or chord is empty");
+    const wire = wireOptions(options ?? {});
+    const { kwargs } = options ?? {};
+    const result = await this.#canvas.applyEagerly(clone(this.#data), positional(args), keywords(kwargs), wire);
     return result as AsyncResult<R>;
   }
 }

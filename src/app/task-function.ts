@@ -1,13 +1,15 @@
 import { clone, type SignatureData, signature } from "../../protocol/canvas/signature.ts";
+import type { EagerRunner } from "./eager-canvas.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { AsyncResult } from "./result.ts";
-import { keywords, type SendOptions, wireOptions } from "./send-options.ts";
+import { type ApplyOptions, keywords, type SendOptions, wireOptions } from "./send-options.ts";
 import { type Canvas, Signature } from "./signature.ts";
 import type { Self, Task, TaskDefinition } from "./task.ts";
 
 /** What a task function needs of its application. */
 export interface TaskFunctionContext {
   readonly canvas: Canvas;
+  readonly eager: EagerRunner;
   /** The `self` of a task that is called in place. */
   selfInPlace(definition: TaskDefinition): Self;
 }
@@ -49,6 +51,15 @@ export function taskFunction(
       const wire = wireOptions(options ?? {});
       const kwargs = { ...sent.kwargs, ...keywords(options?.kwargs) };
       return context.canvas.send(name, sent.args, kwargs, isEmpty(wire) ? defaults : { ...defaults, ...wire });
+    },
+    apply: async (args: unknown = [], options: ApplyOptions = {}) => {
+      if (!definition) throw new ImproperlyConfigured(`task ${name} is served elsewhere and cannot run here`);
+      const given = Array.isArray(args) || args === null ? { args: args ?? [], kwargs: {} } : call([args]);
+      const kwargs = { ...given.kwargs, ...keywords(options?.kwargs) };
+      return context.eager.apply(name, given.args, kwargs, {
+        ...definition.sendOptions,
+        ...wireOptions(options ?? {}),
+      });
     },
     s: (...args: unknown[]) => made(data(call(args))),
     si: (...args: unknown[]) => made(data(call(args), true)),

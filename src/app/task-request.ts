@@ -1,3 +1,4 @@
+import type { SignatureData } from "../../protocol/canvas/signature.ts";
 import type { Embed } from "../../protocol/message/embed.ts";
 import type { ResultTuple } from "../../protocol/result/result-tuple.ts";
 import type { Untyped } from "./untyped.ts";
@@ -34,8 +35,17 @@ export interface TaskRequest {
   hostname: string;
   deliveryInfo: DeliveryInfo;
   isEager: boolean;
+  /** True for a handler that is called in place, outside of any worker. */
+  calledDirectly: boolean;
+  /** The sender's language: `py`. */
+  lang: string;
+  /** Whether times without an offset are UTC: what protocol 1 says, and null in protocol 2. */
+  utc: boolean | null;
   /** Seconds: hard limit first, then the soft one. */
   timelimit: [hard: number | null, soft: number | null];
+  /** Seconds: the first of `timelimit`. */
+  timeLimit: number | null;
+  softTimeLimit: number | null;
   ignoreResult: boolean;
   shadow: string | null;
   replacedTaskNesting: number;
@@ -49,6 +59,15 @@ export interface TaskRequest {
   kwargs: Record<string, Untyped>;
   argsrepr: string;
   kwargsrepr: string;
+  /** What is sent when it has succeeded, and when it has failed: signatures as data. */
+  callbacks: readonly SignatureData[] | null;
+  errbacks: readonly SignatureData[] | null;
+  /** The rest of its chain, the next one last. */
+  chain: readonly SignatureData[] | null;
+  /** The body of the chord that it is a part of. */
+  chord: SignatureData | null;
+  /** The tasks that it has sent so far, as result tuples `[[id, parent], members]`. */
+  readonly children: ResultTuple[];
 }
 
 /** A task that runs, with what it leaves behind. */
@@ -58,4 +77,6 @@ export interface RunningTask {
   readonly children: ResultTuple[];
   /** What follows it, every value as it came. */
   readonly embed: Embed;
+  /** Whether it keeps `children`: the task's option. */
+  readonly trail: boolean;
 }

@@ -1,10 +1,14 @@
+import { annotated } from "./annotations.ts";
 import { Contract, type ObjectSchema, type Schema, validate } from "./contract.ts";
+import type { EagerResult } from "./eager-result.ts";
 import { bindArguments, namedParameters, type Parameter, parametersOf } from "./parameters.ts";
 import { rate } from "./rate.ts";
 import type { AsyncResult } from "./result.ts";
-import { type SendOptions, wireOptions } from "./send-options.ts";
+import { type ApplyOptions, type SendOptions, wireOptions } from "./send-options.ts";
 import type { Settings } from "./settings.ts";
 import type { Signature } from "./signature.ts";
+import type { TaskHooks } from "./task-hooks.ts";
+import type { TaskLogger } from "./task-logger.ts";
 import type { TaskRequest } from "./task-request.ts";
 import type { Untyped } from "./untyped.ts";
 
@@ -13,7 +17,7 @@ import type { Untyped } from "./untyped.ts";
 export type ErrorClass = abstract new (...args: any[]) => Error;
 
 /** How a task runs and is sent: Celery's task options in camelCase, with Celery's defaults. Durations are seconds. */
-export interface TaskOptions {
+export interface TaskOptions extends TaskHooks {
   /** The name it is sent by; the same in every language. */
   name: string;
   /** True to have the handler called with `self` in front of the arguments. */
@@ -56,6 +60,8 @@ export interface TaskOptions {
   timeLimit?: number;
   ignoreResult?: boolean;
   storeErrorsEvenIfIgnored?: boolean;
+  /** True to store the result of a run without any message as well: `taskStoreEagerResult`. */
+  storeEagerResult?: boolean;
   trackStarted?: boolean;
   /** `10/s`, `100/m`, `5/h`, or a number a second. */
   rateLimit?: string | number;
@@ -63,6 +69,8 @@ export interface TaskOptions {
   throws?: readonly ErrorClass[];
   /** False to send no events about this task. */
   sendEvents?: boolean;
+  /** False to keep no list of the tasks that this one sends (`result.children()`). */
+  trail?: boolean;
   /** 1024 unless given: characters of a result shown in logs and events. */
   resultreprMaxsize?: number;
   queue?: string;
@@ -91,8 +99,16 @@ export interface Self {
   readonly signal: AbortSignal;
   readonly request: TaskRequest;
   readonly name: string;
+  /** The application's log: every line has the task's name and id. */
+  readonly log: TaskLogger;
   /** Stores a state of the task's own, such as `PROGRESS`, for others to see. */
   updateState(update: { state: string; meta?: unknown }): Promise<void>;
+  /**
+   * Sends an event of the task's own to monitors, with the task's id as `uuid`, also where the worker sends none.
+   * @param type `task-progress`
+   * @throws OperationalError
+   */
+  sendEvent(type: string, fields?: Record<string, unknown>): Promise<void>;
   /**
    * An error to throw: the worker then sends the task again. When the retries are used up it is `exc`, or
    * MaxRetriesExceededError.
@@ -118,6 +134,11 @@ export interface Task<A extends unknown[] = Untyped[], R = Untyped> {
   delay(...args: A): Promise<AsyncResult<R>>;
   /** Sends the task with options. A task with `params` takes its object, or an array of positional arguments. */
   applyAsync(args?: unknown, options?: SendOptions): Promise<AsyncResult<R>>;
+  /**
+   * Runs the task here and now, as a worker would but without any message: hooks, signals, retries and callbacks
+   * included. Nothing is stored, but with `storeEagerResult`.
+   */
+  apply(args?: unknown, options?: ApplyOptions): Promise<EagerResult<R>>;
   /** The call as a signature, to be sent later or passed on. */
   s(...args: unknown[]): Signature<R>;
   /** The same, taking no further arguments: the result of what runs before is not passed. */
@@ -154,6 +175,7 @@ export class TaskDefinition {
   readonly ignoreResult: boolean;
   readonly storeErrorsEvenIfIgnored: boolean;
   readonly trackStarted: boolean;
+  readonly storeEagerResult: boolean;
   readonly maxRetries: number | null;
   readonly defaultRetryDelay: number;
   /** Seconds; remote control changes it, as it does the next two. */
@@ -162,6 +184,7 @@ export class TaskDefinition {
   /** `10/s`, `100/m`, `5/h`, or a number a second; null or 0 for none. */
   rateLimit: string | number | null;
   readonly sendEvents: boolean;
+  readonly trail: boolean;
   readonly resultreprMaxsize: number;
   /**
    * What it is sent with where a call says nothing else, under the wire's names and frozen; an absent priority is there
@@ -174,13 +197,14 @@ export class TaskDefinition {
   readonly #shortName: string;
   #parameters: readonly Parameter[] | undefined | null = null;
 
-  /** @throws TypeError when the options contradict each other */
+  /** @throws TypeError when the options contradict each other; ImproperlyConfigured, of `taskAnnotations` */
   constructor(
-    options: TaskOptions,
+    given: TaskOptions,
     handler: (...args: never[]) => unknown,
     settings: Settings,
     forwardsArguments = false,
   ) {
+    const options = annotated(given, settings.taskAnnotations ?? []);
     if (options.params && options.bind) {
       throw new TypeError(
         `task ${options.name}: with params the handler always gets (params, self), so bind must not be given`,
@@ -205,6 +229,7 @@ export class TaskDefinition {
     this.ignoreResult = options.ignoreResult ?? settings.taskIgnoreResult;
     this.storeErrorsEvenIfIgnored = options.storeErrorsEvenIfIgnored ?? settings.taskStoreErrorsEvenIfIgnored;
     this.trackStarted = options.trackStarted ?? settings.taskTrackStarted;
+    this.storeEagerResult = options.storeEagerResult ?? settings.taskStoreEagerResult;
     this.maxRetries = options.maxRetries === undefined ? 3 : options.maxRetries;
     this.defaultRetryDelay = options.defaultRetryDelay ?? 180;
     this.timeLimit = timeLimit;
@@ -216,6 +241,7 @@ export class TaskDefinition {
       throw new RangeError(`task ${options.name}: rateLimit: ${(error as Error).message}`);
     }
     this.sendEvents = options.sendEvents ?? true;
+    this.trail = options.trail ?? true;
     this.resultreprMaxsize = options.resultreprMaxsize ?? 1024;
     const own = Object.fromEntries(EXECUTION_OPTIONS.map((name) => [name, options[name]]));
     this.sendOptions = Object.freeze({

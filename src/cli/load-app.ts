@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join, resolve } from "node:path";
+import { join, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
+import picomatch from "picomatch";
 import type { Celery } from "../index.ts";
 import { CommandFailure, isOurs, UsageError } from "./errors.ts";
 import { allowTypeScript } from "./typescript.ts";
@@ -31,11 +32,25 @@ export async function loadApp(name: string, appName?: string): Promise<Celery> {
 }
 
 /**
- * Imports a module that is there for its side effects, as `-I` asks.
+ * Imports modules that are there for their side effects, as `-I` asks: one by its name, or all files that a pattern
+ * matches, in the order of their names.
  * @throws UsageError that says what was looked for
  */
-export async function includeModule(name: string): Promise<void> {
-  await importModule(name, `-I ${name}`);
+export async function includeModules(name: string): Promise<void> {
+  const files = picomatch.scan(name).isGlob ? filesOf(name) : [name];
+  for (const file of files) await importModule(file, `-I ${name}`);
+}
+
+/** @throws UsageError when there are none */
+function filesOf(pattern: string): string[] {
+  const { base, glob } = picomatch.scan(pattern);
+  const isMatch = picomatch(glob, { ignore: ["**/node_modules/**", "**/*.d.ts", "**/*.d.mts"] });
+  const all = existsSync(base || ".") ? readdirSync(base || ".", { recursive: true, encoding: "utf8" }) : [];
+  const files = all.filter(
+    (file) => isMatch(file.split(sep).join("/")) && EXTENSIONS.some((end) => file.endsWith(end)),
+  );
+  if (files.length > 0) return files.sort().map((file) => join(base, file));
+  throw new UsageError(`-I ${pattern}: no file of ${EXTENSIONS.join(", ")} matches, seen from ${process.cwd()}`);
 }
 
 async function importModule(specifier: string, asked: string): Promise<Record<string, unknown>> {

@@ -2,7 +2,7 @@ import { parentPort, Worker, workerData } from "node:worker_threads";
 import { nodeFormat } from "../app/nodename.ts";
 import { overrideSettings } from "../app/overrides.ts";
 import type { Celery, GivenSettings } from "../index.ts";
-import { includeModule, loadApp } from "./load-app.ts";
+import { includeModules, loadApp } from "./load-app.ts";
 import { commandLog, type LogOptions } from "./log.ts";
 
 /** What the worker tells its child at the start. */
@@ -23,7 +23,7 @@ interface ChildData {
 type FromPool =
   | { type: "start"; data: ChildData }
   | { type: "run" | "tell"; job: number; work?: unknown; message?: unknown }
-  | { type: "answer"; call: number; error: string | null }
+  | { type: "answer"; call: number; error: string | null; value: unknown }
   | { type: "exit" };
 type ToPool = (message: { type: string; [field: string]: unknown }) => void;
 
@@ -34,9 +34,10 @@ class PoolChild {
   readonly #index: number;
   readonly #send: ToPool;
   #app: Celery | undefined;
+  #hostname = "";
   #runner: Runner | undefined;
   #task: { job: number; tell: (message: never) => void } | undefined;
-  readonly #calls = new Map<number, { resolve(): void; reject(error: Error): void }>();
+  readonly #calls = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   #nextCall = 1;
 
   /** @param index its place in the pool, from 1 */
@@ -64,8 +65,10 @@ class PoolChild {
         else console.error(text, error);
       });
       this.#app = await loadApp(module, app);
-      for (const name of include) await includeModule(name);
+      for (const name of include) await includeModules(name);
       this.#runner = this.#app.taskRunner();
+      this.#hostname = hostname;
+      await this.#app.signals.send("worker_process_init", { sender: hostname });
       this.#send({ type: "ready" });
     } catch (error) {
       const { message, stack } = error as Error;
@@ -83,7 +86,7 @@ class PoolChild {
     this.#send({ type: "done", job, result, memory: memory() });
   }
 
-  #ask(job: number, ask: unknown): Promise<void> {
+  #ask(job: number, ask: unknown): Promise<unknown> {
     const call = this.#nextCall++;
     return new Promise((resolve, reject) => {
       this.#calls.set(call, { resolve, reject });
@@ -91,14 +94,15 @@ class PoolChild {
     });
   }
 
-  #onAnswer({ call, error }: Extract<FromPool, { type: "answer" }>): void {
+  #onAnswer({ call, error, value }: Extract<FromPool, { type: "answer" }>): void {
     const asked = this.#calls.get(call);
     this.#calls.delete(call);
-    if (error === null) asked?.resolve();
+    if (error === null) asked?.resolve(value);
     else asked?.reject(new Error(error));
   }
 
   async #exit(): Promise<void> {
+    await this.#app?.signals.send("worker_process_shutdown", { sender: this.#hostname, pid: process.pid });
     await this.#app?.close();
     process.exit(0);
   }

@@ -27,25 +27,25 @@ export function stopOnSignals(worker: Worker, say: (text: string) => void, optio
   let asked = 0;
   let restart = false;
   const exitCode = new Promise<number>((resolve, reject) => {
-    const warm = (): void => {
-      worker.stop().then(() => {
+    const warm = (sig: string): void => {
+      worker.stop(sig).then(() => {
         // A cold stop ends what the warm one waits for.
         if (asked === 1) resolve(EX_OK);
       }, reject);
     };
-    const cold = (): void => {
+    const cold = (sig: string): void => {
       restart = false;
       say("worker: Cold shutdown (MainProcess)");
-      worker.terminate().then(() => resolve(EX_FAILURE), reject);
+      worker.terminate(sig).then(() => resolve(EX_FAILURE), reject);
     };
     const onSignal = (signal: NodeJS.Signals): void => {
       asked += 1;
       if (asked === 1) {
         const hint = signal === "SIGINT" ? "worker: Hitting Ctrl+C again will terminate all running tasks!\n" : "";
         say(`${hint}worker: Warm shutdown (MainProcess)`);
-        warm();
+        warm(signal);
       } else if (asked === 2) {
-        cold();
+        cold(signal);
       } else if (!worker.cutShort()) {
         process.exit(EX_FAILURE);
       }
@@ -55,7 +55,7 @@ export function stopOnSignals(worker: Worker, say: (text: string) => void, optio
         onSignal("SIGQUIT");
       } else {
         asked = 2;
-        cold();
+        cold("SIGQUIT");
       }
     };
     process.on("SIGTERM", options.termIsQuit ? onQuit : onSignal);
@@ -68,7 +68,7 @@ export function stopOnSignals(worker: Worker, say: (text: string) => void, optio
       asked = 1;
       restart = true;
       say(`Restarting celeriac worker (${process.argv.slice(2).join(" ")})`);
-      warm();
+      warm("SIGHUP");
     });
     process.on("SIGUSR1", () => say(worker.dump()));
   });

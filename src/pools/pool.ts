@@ -43,8 +43,8 @@ export interface Pool extends AsyncDisposable {
 export interface JobChild {
   /** The process's id; a thread's is that of the whole. */
   readonly pid: number;
-  /** Has the child do the work. @param onCall what the work asks of this side, by the way */
-  run(work: unknown, onCall: (call: unknown) => Promise<void>): Promise<JobEnd>;
+  /** Has the child do the work. @param onCall answers what the work asks of this side, by the way */
+  run(work: unknown, onCall: (call: unknown) => Promise<unknown>): Promise<JobEnd>;
   /** Says something to the work under way. */
   tell(message: unknown): void;
   /** Sends the process a signal; ends the thread, whatever the signal. The child is replaced when it is gone. */

@@ -8,17 +8,20 @@ import {
   type ChildEnd,
   type ChildError,
   type ChildResult,
+  type ChildTold,
+  type ChildVerdict,
   childTask,
   Passage,
-  type StateCall,
   type ToTask,
+  type ToWorker,
 } from "./child-task.ts";
 import type { WorkerContext } from "./context.ts";
 import { type Execution, LazyAbort, type Outcome, runningTask, type StoreState } from "./execution.ts";
 import type { Request } from "./request.ts";
-import { recordedAs } from "./result-writer.ts";
+import { ResultWriter, recordedAs } from "./result-writer.ts";
 import { signalName } from "./signal.ts";
 import { isEmpty } from "./task-body.ts";
+import type { TaskEnd } from "./task-end.ts";
 import { limitTimers } from "./time-limits.ts";
 
 /** Milliseconds from asking a process to end to ending it. Mirrors `billiard/pool.py _trywaitkill`. */
@@ -32,11 +35,13 @@ export function executeInChild(
   context: WorkerContext,
   request: Request,
   child: JobChild,
-  running: Omit<RunningTask, "children">,
+  running: Pick<RunningTask, "request" | "embed">,
   storeState: StoreState,
 ): Execution {
   const passage = new Passage(context.serializers, context.settings);
   const whole = runningTask(context, request, running, storeState, new LazyAbort());
+  let answer: ((verdict: ChildVerdict) => void) | undefined;
+  let done: Promise<JobEnd> | undefined;
   const outcome = new Promise<Outcome>((resolve) => {
     const tell = (message: ToTask): void => child.tell(message);
     const cancelLimits = limitTimers(request, context.settings, {
@@ -61,12 +66,17 @@ export function executeInChild(
       else child.kill(signal);
     };
     const wanted = !request.ignoreResult || !isEmpty(running.embed);
-    const onCall = async (call: unknown): Promise<void> => {
-      const { state, meta } = call as StateCall;
-      await storeState(state, passage.read(meta));
+    const onCall = async (call: unknown): Promise<unknown> => {
+      const asked = call as ToWorker;
+      if (!("ended" in asked)) return storeState(asked.state, passage.read(asked.meta));
+      const verdict = new Promise<ChildVerdict>((said) => {
+        answer = said;
+      });
+      resolve(readResult(asked.ended, passage, whole));
+      return verdict;
     };
-    child
-      .run(childTask(request.delivery, request.hostname, wanted), onCall)
+    done = child.run(childTask(request.delivery, request.hostname, wanted), onCall);
+    done
       .then((end) => outcomeOf(end, passage, whole))
       .catch((error: unknown): Outcome => ({ kind: "failure", error, expected: false }))
       .then(resolve)
@@ -75,7 +85,21 @@ export function executeInChild(
         cancelLimits();
       });
   });
-  return { running: whole, outcome };
+  const tell = async (end: TaskEnd): Promise<Reject | undefined> => {
+    if (!answer || !done) return undefined;
+    answer(verdictOf(end, passage, new ResultWriter(context)));
+    const over = await done;
+    const reject = over.kind === "done" ? (over.result as ChildTold).reject : null;
+    return reject ? new Reject(reject.reason ?? undefined, reject.requeue) : undefined;
+  };
+  return { running: whole, outcome, tell };
+}
+
+/** The worker may fail what went well in the child: a result that cannot be stored, callbacks that cannot be sent. */
+function verdictOf(end: TaskEnd, passage: Passage, results: ResultWriter): ChildVerdict {
+  if (end.state !== "FAILURE") return { state: end.state, error: null };
+  const { stored } = results.record(end.exception);
+  return { state: end.state, error: { stored: passage.result(stored), traceback: end.traceback } };
 }
 
 function outcomeOf(end: JobEnd, passage: Passage, running: RunningTask): Outcome {
@@ -85,9 +109,12 @@ function outcomeOf(end: JobEnd, passage: Passage, running: RunningTask): Outcome
       error: new WorkerLostError(`Worker exited prematurely: ${end.status} Job: ${end.job}.`),
     };
   }
-  const { end: ended, children } = end.result as ChildResult;
+  return readResult(end.result as ChildResult, passage, running);
+}
+
+function readResult({ end, children }: ChildResult, passage: Passage, running: RunningTask): Outcome {
   running.children.push(...children);
-  return readEnd(ended, passage);
+  return readEnd(end, passage);
 }
 
 function readEnd(end: ChildEnd, passage: Passage): Outcome {
@@ -110,8 +137,8 @@ function readEnd(end: ChildEnd, passage: Passage): Outcome {
   }
 }
 
-/** An error that is stored and shown as it was in the child. */
-function errorOf({ stored, traceback }: ChildError, passage: Passage): Error {
+/** An error that is stored and shown as it was on the other side. */
+export function errorOf({ stored, traceback }: ChildError, passage: Passage): Error {
   const exception = passage.read(stored) as StoredException;
   return recordedAs(taskError(exception, traceback), { stored: exception, traceback });
 }

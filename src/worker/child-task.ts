@@ -6,6 +6,7 @@ import type { SerializerRegistry } from "../../protocol/serialization/registry.t
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
 import type { Settings } from "../app/settings.ts";
 import type { Delivery } from "../brokers/broker.ts";
+import type { TaskEnd } from "./task-end.ts";
 
 /** A task on its way to a pool's child: its message as it came, which the child reads for itself, as Celery's does. */
 export interface ChildTask {
@@ -53,10 +54,18 @@ export interface ChildResult {
   readonly children: ResultTuple[];
 }
 
-/** What a running task asks of the worker: to store a state. */
-export interface StateCall {
-  readonly state: string;
-  readonly meta: Encoded;
+/** What a task in a child asks of the worker: to store a state; or to do what is to be done at its end, and to say what came of it. */
+export type ToWorker = { readonly state: string; readonly meta: Encoded } | { readonly ended: ChildResult };
+
+/** What came of a task, for its hooks. `error`: what made it fail in the end, where the child does not know. */
+export interface ChildVerdict {
+  readonly state: TaskEnd["state"];
+  readonly error: ChildError | null;
+}
+
+/** The child's last word, after a verdict. `reject`: what a hook threw. */
+export interface ChildTold {
+  readonly reject: { readonly reason: string | null; readonly requeue: boolean } | null;
 }
 
 /** What a worker says to a running task. */

@@ -148,7 +148,7 @@ export class TaskConsumer {
       const body = await this.#bodies.readAny(delivery.message);
       if (!isTaskV1(body)) return this.#onUnknown(delivery);
       const task = this.#bodies.readV1(body, delivery.message);
-      this.#accept(task.headers, delivery, task.body);
+      this.#accept(task.headers, delivery, task.body, task.utc);
     } catch (error) {
       this.#onInvalid(delivery, error as Error);
     }
@@ -166,11 +166,11 @@ export class TaskConsumer {
     }
   }
 
-  #accept(headers: TaskHeaders, delivery: Delivery, body?: TaskBody): void {
+  #accept(headers: TaskHeaders, delivery: Delivery, body?: TaskBody, utc: boolean | null = null): void {
     const { context, hostname, state } = this.#options;
     const definition = context.tasks.get(headers.task);
     if (!definition) return void this.#onUnregistered(headers, delivery);
-    const request = new Request(headers, definition, delivery, hostname, this.#timeZone, body);
+    const request = new Request(headers, definition, delivery, hostname, this.#timeZone, body, utc);
     context.log.info({ id: request.id, task: request.task }, `Task ${request.name}[${request.id}] received`);
     if (request.expires !== null || state.isRevoked(request)) {
       void this.#acceptUnlessRevoked(request);
@@ -194,6 +194,9 @@ export class TaskConsumer {
   #schedule(request: Request): void {
     if (this.#stopping || request.delivery.returned) return;
     this.#sendReceived(request);
+    const { signals } = this.#options.context;
+    if (signals.has("task_received"))
+      void signals.send("task_received", { sender: request.task, request: request.received() });
     const { state } = this.#options;
     if (request.eta !== null && request.eta > Date.now()) {
       state.taskScheduled(request);
@@ -258,7 +261,7 @@ export class TaskConsumer {
   }
 
   async #onUnregistered(headers: TaskHeaders, delivery: Delivery): Promise<void> {
-    const { context, tracer } = this.#options;
+    const { context, tracer, hostname } = this.#options;
     context.log.error(
       { id: headers.id, task: headers.task, queue: delivery.queue },
       `Received unregistered task of type '${headers.task}'. The message has been rejected. Is the module that registers the task loaded?`,
@@ -269,12 +272,15 @@ export class TaskConsumer {
       name: headers.task,
       ...replyAddress(delivery.message.properties, headers.id),
     };
-    await tracer.refuse(refused, new NotRegistered(headers.task));
+    const exc = new NotRegistered(headers.task);
+    await tracer.refuse(refused, exc);
     delivery.reject({ requeue: false });
+    const { id, task: name } = headers;
+    await context.signals.send("task_unknown", { sender: hostname, message: delivery.message, exc, name, id });
   }
 
   #onInvalid(delivery: Delivery, error: Error): void {
-    const { context, tracer } = this.#options;
+    const { context, tracer, hostname } = this.#options;
     const expected = [InvalidTaskError, DecodeError, ContentDisallowed, SerializerNotInstalled].some(
       (type) => error instanceof type,
     );
@@ -287,6 +293,7 @@ export class TaskConsumer {
       void tracer.refuse({ id, task, name: task, ...replyAddress(delivery.message.properties, id) }, error);
     }
     delivery.reject({ requeue: false });
+    void context.signals.send("task_rejected", { sender: hostname, message: delivery.message, exc: error });
   }
 
   #onUnknown(delivery: Delivery): void {
@@ -295,6 +302,8 @@ export class TaskConsumer {
       "Received and rejected unknown message. Wrong destination?!?",
     );
     delivery.reject({ requeue: false });
+    const { context, hostname } = this.#options;
+    void context.signals.send("task_rejected", { sender: hostname, message: delivery.message, exc: null });
   }
 
   #onUnreadable({ queue, text, error }: UnreadableMessage): void {

@@ -5,6 +5,7 @@ import type { SendTask } from "../app/producer.ts";
 import type { Queues } from "../app/queues.ts";
 import type { ResultContext } from "../app/result.ts";
 import type { Settings } from "../app/settings.ts";
+import type { Signals } from "../app/signals.ts";
 import type { Canvas } from "../app/signature.ts";
 import type { Self, TaskDefinition } from "../app/task.ts";
 import type { RunningTask } from "../app/task-request.ts";
@@ -34,6 +35,7 @@ export interface WorkerContext {
   readonly clock: LamportClock;
   readonly queues: Queues;
   readonly log: Logger;
+  readonly signals: Signals;
   readonly tasks: ServedTasks;
   readonly canvas: Canvas;
   readonly results: ResultContext;
@@ -52,6 +54,8 @@ export interface WorkerContext {
   backend(): Promise<ResultBackend>;
   /** @param groups the only ones whose events are sent; all when left out */
   dispatcher(hostname: string, bufferGroups: string[], groups?: string[]): EventDispatcher;
+  /** Sends one event in a node's name. @throws OperationalError */
+  sendEvent(hostname: string, type: string, fields: Record<string, unknown>): Promise<void>;
   /** What can be learned of the cluster by listening on a connection. */
   events(broker: Broker): Events;
   /** What a bug report needs. */

@@ -1,13 +1,15 @@
-import { Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate, type TimeLimitExceeded } from "../app/errors.ts";
+import { Ignore, Reject, Retry, SoftTimeLimitExceeded, TaskPredicate, type TimeLimitExceeded } from "../app/errors.ts";
 import { readableError } from "../app/exception.ts";
 import type { RetryOptions, Self } from "../app/task.ts";
 import type { RunningTask } from "../app/task-request.ts";
 import { addToChord } from "./add-to-chord.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Request } from "./request.ts";
+import type { ResultWriter } from "./result-writer.ts";
 import { autoretry } from "./retries.ts";
 import { makeSelf, RequestedReplacement, RequestedRetry } from "./self.ts";
 import { BodyReader } from "./task-body.ts";
+import { type TaskEnd, tellEnd } from "./task-end.ts";
 import { limitTimers } from "./time-limits.ts";
 
 /** A retry that a task asked for. */
@@ -35,6 +37,8 @@ export type Outcome =
 export interface Execution {
   running: RunningTask & { self: Self };
   outcome: Promise<Outcome>;
+  /** Tells the hooks and receivers, where the handler ran. @returns the Reject that a hook threw */
+  tell(end: TaskEnd): Promise<Reject | undefined>;
 }
 
 /** Stores a state of a running task. */
@@ -47,7 +51,7 @@ export type StoreState = (state: string, meta: unknown) => Promise<void>;
 export function execute(
   context: WorkerContext,
   request: Request,
-  running: Omit<RunningTask, "children">,
+  running: Pick<RunningTask, "request" | "embed">,
   storeState: StoreState,
 ): Execution {
   const abort = new LazyAbort();
@@ -71,14 +75,14 @@ export function execute(
         cancelLimits();
       });
   });
-  return { running: whole, outcome };
+  return { running: whole, outcome, tell: (end) => tellEnd(context, { request, self: whole.self }, end) };
 }
 
 /** A task that is about to run, with what it sees of itself. */
 export function runningTask(
   context: WorkerContext,
   request: Request,
-  running: Omit<RunningTask, "children">,
+  running: Pick<RunningTask, "request" | "embed">,
   storeState: StoreState,
   abort: { readonly signal: AbortSignal },
 ): Execution["running"] {
@@ -92,26 +96,35 @@ export function runningTask(
       return abort.signal;
     },
     request: running.request,
+    log: context.log,
     storeState,
+    sendEvent: (type, fields) => context.sendEvent(request.hostname, type, { uuid: request.id, ...fields }),
     addToChord: async (sig, options) => {
       const [, , embed] = request.body ?? (await new BodyReader(context).readForward(request.delivery.message));
       return addToChord(context, request, embed, sig, options);
     },
   });
-  return { ...running, children: [], self };
+  return { ...running, children: running.request.children, trail: definition.trail, self };
 }
 
 /** Calls a task's handler. Never rejects. */
 export async function callHandler(
-  context: Pick<WorkerContext, "runAs">,
-  { definition }: Request,
+  { runAs, signals }: Pick<WorkerContext, "runAs" | "signals">,
+  { definition }: Pick<Request, "definition">,
   running: Execution["running"],
 ): Promise<Outcome> {
   const { self } = running;
-  const { args, kwargs } = running.request;
-  const call = async (): Promise<unknown> => definition.call(await definition.bind(args, kwargs), self);
+  const { id, task, args, kwargs } = running.request;
+  const { beforeStart } = definition.options;
+  const call = async (): Promise<unknown> => {
+    if (beforeStart) await beforeStart.call(self, id, args, kwargs);
+    return definition.call(await definition.bind(args, kwargs), self);
+  };
   try {
-    return { kind: "success", value: await context.runAs(running, call) };
+    if (signals.has("task_prerun")) {
+      await runAs(running, () => signals.send("task_prerun", { sender: task, taskId: id, args, kwargs }));
+    }
+    return { kind: "success", value: await runAs(running, call) };
   } catch (thrown) {
     const error = readableError(thrown);
     const outcome = outcomeOf(error);
@@ -122,6 +135,13 @@ export async function callHandler(
     const expected = definition.options.throws?.some((type) => next instanceof type) ?? false;
     return { kind: "failure", error: next, expected };
   }
+}
+
+/** What hooks and receivers are told of a retry. */
+export function retryEnd({ message, exc }: AskedRetry, results: ResultWriter): TaskEnd {
+  const error = exc ?? null;
+  const traceback = error === null ? null : results.record(error).traceback;
+  return { state: "RETRY", reason: new Retry(error, null, message), exc: error, traceback };
 }
 
 function outcomeOf(error: unknown): Outcome {

@@ -13,11 +13,12 @@ import { repr } from "../../protocol/python/repr.ts";
 import type { MetaRequest } from "../../protocol/result/meta.ts";
 import { PROPAGATE_STATES } from "../../protocol/result/states.ts";
 import type { Self } from "../app/task.ts";
-import type { TaskRequest } from "../app/task-request.ts";
+import type { RunningTask, TaskRequest } from "../app/task-request.ts";
 import { bodyErrbacks, bodyId, ChordParts } from "./chord-parts.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Request } from "./request.ts";
 import type { RecordedError, ResultWriter } from "./result-writer.ts";
+import { type BodyReader, isEmpty } from "./task-body.ts";
 
 /** The task that others follow, as errbacks see it. */
 export interface Followed {
@@ -241,4 +242,14 @@ export function identityOf(request: Request): Omit<Followed, "embed"> {
     groupIndex: request.headers.group_index,
     request: { id: request.id },
   };
+}
+
+/** What others have to know of a task that ran, and what follows it, every value as it came. */
+export async function followedOf(
+  request: Request,
+  running: Pick<RunningTask, "request" | "embed">,
+  bodies: BodyReader,
+): Promise<Followed> {
+  const embed = isEmpty(running.embed) ? running.embed : (await bodies.forwardOf(request))[2];
+  return { ...identityOf(request), request: running.request, embed };
 }

@@ -14,11 +14,14 @@ export class Heartbeat {
   readonly #interval: number;
   #timer: NodeJS.Timeout | undefined;
 
+  readonly #onSent: () => void;
+
   /** @param interval seconds */
-  constructor(events: EventDispatcher, state: WorkerState, interval = INTERVAL) {
+  constructor(events: EventDispatcher, state: WorkerState, interval = INTERVAL, onSent: () => void = () => {}) {
     this.#events = events;
     this.#state = state;
     this.#interval = interval;
+    this.#onSent = onSent;
   }
 
   start(): void {
@@ -36,6 +39,7 @@ export class Heartbeat {
 
   #send(type: string): void {
     this.#events.send(type, lifeSigns(this.#state, this.#interval));
+    this.#onSent();
   }
 }
 

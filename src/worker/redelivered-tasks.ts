@@ -1,4 +1,3 @@
-import type { TaskBody } from "../../protocol/message/embed.ts";
 import { WorkerLostError } from "../app/errors.ts";
 import type { WorkerContext } from "./context.ts";
 import { type FollowUp, identityOf } from "./follow-up.ts";
@@ -40,7 +39,7 @@ export class RedeliveredTasks {
     if (lost === undefined) return false;
     const error = new WorkerLostError(`Worker exited prematurely: lost ${lost} times with this task.`);
     voice.log(request, "error", `was lost with its worker ${lost} times (taskRedeliveryLimit), and is given up`);
-    const [args, kwargs, embed] = await this.#body(request);
+    const [args, kwargs, embed] = await this.#bodies.forwardOf(request);
     const recorded = results.record(error);
     if (request.storesErrors) await results.store(request, "FAILURE", recorded.stored, { args, kwargs });
     await followUp.failed({ ...identityOf(request), embed }, error, recorded, request.storesErrors);
@@ -56,7 +55,7 @@ export class RedeliveredTasks {
     const { status, result, children } = await backend.getTaskMeta(request.id);
     if (status !== "SUCCESS") return false;
     voice.log(request, "info", "ignored: Task already completed successfully.");
-    const [, , embed] = await this.#body(request);
+    const [, , embed] = await this.#bodies.forwardOf(request);
     // Children show that what follows was sent.
     if (!isEmpty(embed) && children.length === 0) {
       const priority = this.#options.context.settings.taskInheritParentPriority ? request.priority : null;
@@ -64,9 +63,5 @@ export class RedeliveredTasks {
     }
     request.acknowledge();
     return true;
-  }
-
-  async #body(request: Request): Promise<TaskBody> {
-    return request.body ?? this.#bodies.readForward(request.delivery.message);
   }
 }

@@ -1,8 +1,10 @@
+import type { SignatureData } from "../../protocol/canvas/signature.ts";
 import { InvalidTaskError } from "../../protocol/errors.ts";
-import type { TaskBody } from "../../protocol/message/embed.ts";
+import type { Embed, TaskBody } from "../../protocol/message/embed.ts";
 import { PROTOCOL_HEADERS, type TaskHeaders } from "../../protocol/message/headers.ts";
 import { replyAddress } from "../../protocol/message/message.ts";
 import { momentIn } from "../../protocol/python/timezone.ts";
+import type { ReceivedTask } from "../app/signals.ts";
 import type { TaskDefinition } from "../app/task.ts";
 import type { TaskRequest } from "../app/task-request.ts";
 import type { Delivery } from "../brokers/broker.ts";
@@ -27,6 +29,8 @@ export class Request {
   readonly ignoreResult: boolean;
   /** The body, where reading the headers took reading it. */
   readonly body: TaskBody | undefined;
+  /** What protocol 1 says of times without an offset; null in protocol 2. */
+  readonly utc: boolean | null;
   /** Seconds since the epoch at which it began to run. */
   timeStart: number | null = null;
   acknowledged = false;
@@ -49,6 +53,7 @@ export class Request {
     hostname: string,
     timeZone: string,
     body?: TaskBody,
+    utc: boolean | null = null,
   ) {
     this.headers = headers;
     this.id = headers.id;
@@ -58,6 +63,7 @@ export class Request {
     this.delivery = delivery;
     this.hostname = hostname;
     this.body = body;
+    this.utc = utc;
     this.eta = time("eta", headers.eta, timeZone);
     this.expires = time("expires", headers.expires, timeZone);
     this.ignoreResult = headers.ignore_result ?? definition.ignoreResult;
@@ -116,7 +122,21 @@ export class Request {
   }
 
   /** What the task itself sees of its message. */
-  taskRequest(args: unknown[], kwargs: Record<string, unknown>): TaskRequest {
+  taskRequest(args: unknown[], kwargs: Record<string, unknown>, embed: Embed): TaskRequest {
+    // Not a copy: it is made for every task.
+    return Object.assign(this.received(), {
+      args,
+      kwargs,
+      callbacks: embed.callbacks as readonly SignatureData[] | null,
+      errbacks: embed.errbacks as readonly SignatureData[] | null,
+      chain: embed.chain as readonly SignatureData[] | null,
+      chord: embed.chord as SignatureData | null,
+      children: [],
+    });
+  }
+
+  /** The same, as far as the body does not say it. */
+  received(): ReceivedTask {
     const { headers, delivery } = this;
     return {
       id: this.id,
@@ -140,7 +160,12 @@ export class Request {
         redelivered: delivery.redelivered,
       },
       isEager: false,
+      calledDirectly: false,
+      lang: headers.lang,
+      utc: this.utc,
       timelimit: headers.timelimit,
+      timeLimit: headers.timelimit[0],
+      softTimeLimit: headers.timelimit[1],
       ignoreResult: this.ignoreResult,
       shadow: headers.shadow,
       replacedTaskNesting: headers.replaced_task_nesting,
@@ -148,8 +173,6 @@ export class Request {
       stampedHeaders: headers.stamped_headers,
       headers: this.customHeaders() ?? {},
       properties: delivery.message.properties,
-      args,
-      kwargs,
       argsrepr: headers.argsrepr,
       kwargsrepr: headers.kwargsrepr,
     };

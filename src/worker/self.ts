@@ -5,10 +5,14 @@ import { repr } from "../../protocol/python/repr.ts";
 import { exceptionText } from "../../protocol/result/exception.ts";
 import { Ignore, MaxRetriesExceededError, Retry } from "../app/errors.ts";
 import { pythonException } from "../app/exception.ts";
+import { anonNodename } from "../app/nodename.ts";
 import type { AsyncResult } from "../app/result.ts";
 import type { Signature } from "../app/signature.ts";
 import type { RetryOptions, Self } from "../app/task.ts";
+import { type TaskLogger, taskLogger } from "../app/task-logger.ts";
 import type { TaskRequest } from "../app/task-request.ts";
+import type { Logger } from "../logger.ts";
+import type { WorkerContext } from "./context.ts";
 
 /** What Celery says to a task that adds to a chord and is in none. */
 export const NO_CHORD = "Current task is not member of any chord";
@@ -22,7 +26,9 @@ export interface SelfContext {
   defaultRetryDelay: number;
   readonly signal: AbortSignal;
   request: TaskRequest;
+  log: Logger;
   storeState(state: string, meta: unknown): Promise<void>;
+  sendEvent(type: string, fields: Record<string, unknown>): Promise<void>;
   /** Sends a signature as one more part of the chord that the task is in. */
   addToChord(sig: Signature, options: { lazy?: boolean }): Promise<AsyncResult | Signature>;
 }
@@ -55,12 +61,19 @@ export class RequestedReplacement extends Ignore {
 /** `self` of one run of a task. */
 export function makeSelf(context: SelfContext): Self {
   const { name, request } = context;
+  let log: TaskLogger | undefined;
   return {
     name,
     request,
     get signal() {
       return context.signal;
     },
+    // Made when it is asked for: most tasks say nothing.
+    get log() {
+      log ??= taskLogger(context.log, () => request);
+      return log;
+    },
+    sendEvent: (type, fields = {}) => context.sendEvent(type, fields),
     updateState: ({ state, meta }) => context.storeState(state, meta ?? null),
     retry: (options = {}) => retry(context, options),
     addToChord: ((sig: Signature, options = {}) => context.addToChord(sig, options)) as Self["addToChord"],
@@ -89,8 +102,11 @@ function retryText(exc: unknown, when: number | Date, appName: string): string {
   return `Retry ${moment}: ${exception.type}(${repr(exceptionText(exception))})`;
 }
 
+/** What a call in place needs of its application. */
+export type InPlaceContext = Pick<WorkerContext, "name" | "log" | "sendEvent">;
+
 /** `self` of a task that is called in place, outside of any worker. */
-export function selfInPlace(name: string, appName: string): Self {
+export function selfInPlace(name: string, { name: appName, log, sendEvent }: InPlaceContext): Self {
   const id = randomUUID();
   const request: TaskRequest = {
     id,
@@ -108,8 +124,13 @@ export function selfInPlace(name: string, appName: string): Self {
     origin: "",
     hostname: "",
     deliveryInfo: { exchange: "", routingKey: "", priority: null, redelivered: false },
-    isEager: true,
+    isEager: false,
+    calledDirectly: true,
+    lang: "py",
+    utc: null,
     timelimit: [null, null],
+    timeLimit: null,
+    softTimeLimit: null,
     ignoreResult: true,
     shadow: null,
     replacedTaskNesting: 0,
@@ -121,6 +142,11 @@ export function selfInPlace(name: string, appName: string): Self {
     kwargs: {},
     argsrepr: "",
     kwargsrepr: "",
+    callbacks: null,
+    errbacks: null,
+    chain: null,
+    chord: null,
+    children: [],
   };
   return {
     ...makeSelf({
@@ -130,7 +156,9 @@ export function selfInPlace(name: string, appName: string): Self {
       defaultRetryDelay: 0,
       signal: new AbortController().signal,
       request,
+      log,
       storeState: async () => {},
+      sendEvent: (type, fields) => sendEvent(anonNodename(), type, { uuid: id, ...fields }),
       addToChord: () => Promise.reject(new RangeError(NO_CHORD)),
     }),
     // Nobody could send it again: Celery, too, raises the error itself when a task is called directly.

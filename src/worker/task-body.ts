@@ -34,6 +34,17 @@ export class BodyReader {
     return this.#body(await this.#decode(message, true), message);
   }
 
+  /** The same of a task, whose body may have been read before. */
+  async forwardOf({
+    body,
+    delivery,
+  }: {
+    body: TaskBody | undefined;
+    delivery: { message: Message };
+  }): Promise<TaskBody> {
+    return body ?? this.readForward(delivery.message);
+  }
+
   /** A message without task headers: protocol 1, if anything. @throws DecodeError, ContentDisallowed */
   async readAny(message: Message): Promise<unknown> {
     return this.#decode(message, false);

@@ -1,31 +1,36 @@
 import { saferepr } from "../../protocol/python/saferepr.ts";
 import type { Encoded } from "../../protocol/serialization/serializer.ts";
-import { NotRegistered, SoftTimeLimitExceeded } from "../app/errors.ts";
+import { Ignore, NotRegistered, SoftTimeLimitExceeded } from "../app/errors.ts";
 import { wireOptions } from "../app/send-options.ts";
+import type { RunningTask } from "../app/task-request.ts";
+import { errorOf } from "./child-execution.ts";
 import {
   type ChildEnd,
   type ChildError,
   type ChildResult,
   type ChildTask,
+  type ChildTold,
+  type ChildVerdict,
   childDelivery,
   Passage,
-  type StateCall,
   type ToTask,
+  type ToWorker,
 } from "./child-task.ts";
 import type { WorkerContext } from "./context.ts";
-import { type AskedRetry, callHandler, LazyAbort, type Outcome, runningTask } from "./execution.ts";
+import { type AskedRetry, callHandler, LazyAbort, type Outcome, retryEnd, runningTask } from "./execution.ts";
 import { Request } from "./request.ts";
 import { asValue, ResultWriter } from "./result-writer.ts";
 import { servingBuiltins } from "./serving.ts";
 import { BodyReader } from "./task-body.ts";
+import { isFollowed, type TaskEnd, tellEnd } from "./task-end.ts";
 
 /** What a running task asks of the worker. Rejects when the worker could not do it. */
-export type AskWorker = (call: StateCall) => Promise<void>;
+export type AskWorker = (call: ToWorker) => Promise<unknown>;
 
 /** A task that runs in a child. */
 export interface TaskInChild {
   /** Never rejects. */
-  readonly result: Promise<ChildResult>;
+  readonly result: Promise<ChildResult | ChildTold>;
   tell(message: ToTask): void;
 }
 
@@ -51,7 +56,7 @@ export class TaskRunner {
     };
   }
 
-  async #run(task: ChildTask, ask: AskWorker, abort: LazyAbort): Promise<ChildResult> {
+  async #run(task: ChildTask, ask: AskWorker, abort: LazyAbort): Promise<ChildResult | ChildTold> {
     const delivery = childDelivery(task);
     const { task: name } = delivery.message.headers;
     const forwards = typeof name === "string" && this.#context.tasks.get(name)?.forwardsArguments === true;
@@ -61,22 +66,46 @@ export class TaskRunner {
     const timeZone = this.#context.settings.timezone ?? "UTC";
     const request = new Request(headers, definition, delivery, task.hostname, timeZone, body);
     const [args, kwargs, embed] = body;
-    const storeState = (state: string, meta: unknown): Promise<void> =>
-      ask({ state, meta: this.#passage.result(meta) });
+    const storeState = async (state: string, meta: unknown): Promise<void> => {
+      await ask({ state, meta: this.#passage.result(meta) });
+    };
     const running = runningTask(
       this.#context,
       request,
-      { request: request.taskRequest(args, kwargs), embed },
+      { request: request.taskRequest(args, kwargs, embed), embed },
       storeState,
       abort,
     );
+    const started = performance.now();
     const outcome = await callHandler(this.#context, request, running);
-    const { children } = running;
+    const result = this.#result(outcome, task, running);
+    if (!isFollowed(definition, this.#context.signals)) return result;
+    const verdict = (await ask({ ended: result })) as ChildVerdict;
+    const end = this.#end(outcome, verdict, (performance.now() - started) / 1000);
+    const { self } = running;
+    const reject = await this.#context.runAs(running, () => tellEnd(this.#context, { request, self }, end));
+    return { reject: reject ? { reason: reject.reason, requeue: reject.requeue } : null };
+  }
+
+  #result(outcome: Outcome, task: ChildTask, { request, children }: RunningTask): ChildResult {
+    const maxsize = this.#context.tasks.get(request.task)?.resultreprMaxsize ?? 0;
     try {
-      return { end: this.#ended(outcome, task, definition.resultreprMaxsize), children };
+      return { end: this.#ended(outcome, task, maxsize), children };
     } catch (error) {
       return { end: this.#failure(error, false), children };
     }
+  }
+
+  /** How the run ended, with the values as they are here. */
+  #end(outcome: Outcome, { state, error }: ChildVerdict, runtime: number): TaskEnd {
+    if (state === "FAILURE") {
+      const exception = outcome.kind === "failure" ? outcome.error : error && errorOf(error, this.#passage);
+      return { state, exception, traceback: error?.traceback ?? "" };
+    }
+    if (state === "SUCCESS") return { state, retval: outcome.kind === "success" ? outcome.value : null, runtime };
+    if (state === "RETRY" && outcome.kind === "retry") return retryEnd(outcome.retry, this.#results);
+    if (state === "RETRY") return { state, reason: null, exc: null, traceback: null };
+    return { state, exception: outcome.kind === "rejected" ? outcome.reject : new Ignore() };
   }
 
   /** @throws EncodeError for what cannot be written */

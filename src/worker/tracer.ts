@@ -1,16 +1,16 @@
 import { readSignature } from "../../protocol/canvas/signature.ts";
 import { writes } from "../../protocol/compatibility.ts";
 import { EncodeError, InvalidTaskError } from "../../protocol/errors.ts";
-import type { Embed, TaskBody } from "../../protocol/message/embed.ts";
+import type { TaskBody } from "../../protocol/message/embed.ts";
 import { saferepr } from "../../protocol/python/saferepr.ts";
-import { OperationalError, type Reject, Retry, TaskRevokedError } from "../app/errors.ts";
-import type { RunningTask } from "../app/task-request.ts";
+import { Ignore, OperationalError, type Reject } from "../app/errors.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
 import type { JobChild } from "../pools/pool.ts";
 import { executeInChild } from "./child-execution.ts";
 import type { WorkerContext } from "./context.ts";
-import { type AskedRetry, execute, type Outcome } from "./execution.ts";
-import { type Followed, FollowUp, identityOf } from "./follow-up.ts";
+import { type AskedRetry, type Execution, execute, type Outcome, retryEnd } from "./execution.ts";
+import { type Followed, FollowUp, followedOf } from "./follow-up.ts";
+import { InterruptedTasks } from "./interrupted-tasks.ts";
 import { RedeliveredTasks } from "./redelivered-tasks.ts";
 import { RedeliveryBudget } from "./redelivery-budget.ts";
 import { replaceTask } from "./replacement.ts";
@@ -20,6 +20,7 @@ import { retryCall } from "./retries.ts";
 import { signum } from "./signal.ts";
 import type { WorkerState } from "./state.ts";
 import { BodyReader, isEmpty, isUnreadable } from "./task-body.ts";
+import { tellFailureSignal } from "./task-end.ts";
 import { TaskVoice } from "./task-voice.ts";
 
 /** What a tracer is made with. */
@@ -32,7 +33,8 @@ export interface TracerOptions {
 /** One task on its way through the worker. */
 interface Trace {
   request: Request;
-  running: RunningTask;
+  running: Execution["running"];
+  tell: Execution["tell"];
   /** Milliseconds since some moment, from `performance.now()`. */
   started: number;
 }
@@ -47,6 +49,7 @@ export class Tracer {
   readonly #bodies: BodyReader;
   readonly #budget: RedeliveryBudget;
   readonly #redelivered: RedeliveredTasks;
+  readonly #interrupted: InterruptedTasks;
   readonly #voice: TaskVoice;
 
   constructor({ context, state, events }: TracerOptions) {
@@ -58,13 +61,9 @@ export class Tracer {
     this.#bodies = new BodyReader(context);
     this.#budget = new RedeliveryBudget(context.settings.taskRedeliveryLimit);
     this.#voice = new TaskVoice(context.log, events);
-    this.#redelivered = new RedeliveredTasks({
-      context,
-      results: this.#results,
-      followUp: this.#followUp,
-      budget: this.#budget,
-      voice: this.#voice,
-    });
+    const parts = { context, results: this.#results, followUp: this.#followUp, voice: this.#voice };
+    this.#redelivered = new RedeliveredTasks({ ...parts, budget: this.#budget });
+    this.#interrupted = new InterruptedTasks({ ...parts, state });
   }
 
   /**
@@ -97,7 +96,11 @@ export class Tracer {
       `Discarding revoked task: ${request.name}[${request.id}]`,
     );
     if (expired) this.#state.revoke([request.id]);
-    await this.#revoked(request, expired ? "expired" : "revoked", { terminated: false, signum: null, expired });
+    await this.#interrupted.revoked(request, expired ? "expired" : "revoked", {
+      terminated: false,
+      signum: null,
+      expired,
+    });
     return true;
   }
 
@@ -132,7 +135,7 @@ export class Tracer {
     // Not before it was read: what is acknowledged cannot be rejected.
     if (!request.definition.acksLate) request.acknowledge();
     const [args, kwargs, embed] = body;
-    const taskRequest = request.taskRequest(args, kwargs);
+    const taskRequest = request.taskRequest(args, kwargs, embed);
     const storeState = async (state: string, meta: unknown): Promise<void> => {
       if (!request.ignoreResult) await this.#results.store(request, state, meta, { args, kwargs });
     };
@@ -140,10 +143,10 @@ export class Tracer {
     if (request.definition.trackStarted) await storeState("STARTED", { pid, hostname: request.hostname });
     const started = performance.now();
     const task = { request: taskRequest, embed };
-    const { running, outcome } = child
+    const { running, outcome, tell } = child
       ? executeInChild(this.#context, request, child, task, storeState)
       : execute(this.#context, request, task, storeState);
-    const trace = { request, running, started };
+    const trace = { request, running, tell, started };
     const end = await outcome;
     await this.#context.runAs(running, () => this.#finish(trace, end));
   }
@@ -162,16 +165,17 @@ export class Tracer {
         return this.#rejected(trace, outcome.reject);
       case "ignored":
         this.#voice.log(trace.request, "info", "ignored");
+        await trace.tell({ state: "IGNORED", exception: new Ignore() });
         trace.request.acknowledge();
         return;
       case "timeout":
-        return this.#timedOut(trace, outcome.error);
+        return this.#interrupted.timedOut(trace, outcome.error);
       case "lost":
         return this.#lost(trace, outcome.error);
       case "cancelled":
-        return this.#cancelled(trace, outcome.error);
+        return this.#interrupted.cancelled(trace, outcome.error);
       case "terminated":
-        return this.#revoked(trace.request, "terminated", {
+        return this.#interrupted.revoked(trace.request, "terminated", {
           terminated: true,
           signum: signum(outcome.error.message),
           expired: false,
@@ -197,8 +201,10 @@ export class Tracer {
       if (sent && !(error instanceof EncodeError) && !(error instanceof InvalidTaskError)) throw error;
       return this.#unsent(trace, error);
     }
-    if (request.definition.acksLate) request.acknowledge();
     const runtime = (performance.now() - started) / 1000;
+    const reject = await trace.tell({ state: "SUCCESS", retval: value, runtime });
+    if (reject) return this.#voice.reject(request, reject.requeue);
+    if (request.definition.acksLate) request.acknowledge();
     const result = repr ?? saferepr(value, request.definition.resultreprMaxsize);
     this.#voice.event(request, "task-succeeded", { result, runtime });
     this.#voice.log(request, "info", `succeeded in ${runtime.toFixed(4)}s: ${result}`, { runtime });
@@ -207,33 +213,28 @@ export class Tracer {
   async #failed(trace: Trace, error: unknown, expected = false): Promise<void> {
     const { request, running } = trace;
     const recorded = this.#results.record(error);
+    const { traceback } = recorded;
     if (request.storesErrors) {
       const { args, kwargs } = running.request;
-      const { traceback } = recorded;
-      await this.#results.store(request, "FAILURE", recorded.stored, {
-        traceback,
-        children: running.children,
-        args,
-        kwargs,
-      });
+      const { children } = running;
+      await this.#results.store(request, "FAILURE", recorded.stored, { traceback, children, args, kwargs });
     }
     await this.#followUp.failed(await this.#followed(trace), error, recorded, request.storesErrors);
+    const reject = await trace.tell({ state: "FAILURE", exception: error, traceback });
+    if (reject) this.#voice.reject(request, reject.requeue);
     if (request.definition.acksLate) {
       if (request.definition.acksOnFailure) request.acknowledge();
       else this.#voice.reject(request, false);
     }
-    this.#voice.event(request, "task-failed", { exception: shownError(recorded), traceback: recorded.traceback });
+    this.#voice.event(request, "task-failed", { exception: shownError(recorded), traceback });
     if (expected) this.#voice.log(request, "info", `raised expected: ${shownError(recorded)}`);
-    else
-      this.#voice.log(request, "error", `raised unexpected: ${shownError(recorded)}`, {
-        traceback: recorded.traceback,
-      });
+    else this.#voice.log(request, "error", `raised unexpected: ${shownError(recorded)}`, { traceback });
   }
 
   async #retried(trace: Trace, retry: AskedRetry): Promise<void> {
     const { request } = trace;
     try {
-      const call = retryCall(request, await this.#forwardBody(request), retry.options);
+      const call = retryCall(request, await this.#bodies.forwardOf(request), retry.options);
       await this.#context.sendTask(request.task, call.args, call.kwargs, call.options);
     } catch (error) {
       return this.#unsent(trace, error);
@@ -242,6 +243,8 @@ export class Tracer {
     if (request.storesErrors) {
       await this.#results.store(request, "RETRY", recorded?.stored ?? null, { traceback: recorded?.traceback ?? null });
     }
+    const reject = await trace.tell(retryEnd(retry, this.#results));
+    if (reject) this.#voice.reject(request, reject.requeue);
     if (request.definition.acksLate) request.acknowledge();
     this.#voice.event(request, "task-retried", {
       exception: recorded ? shownError(recorded) : "None",
@@ -257,6 +260,7 @@ export class Tracer {
   async #unsent(trace: Trace, error: unknown): Promise<void> {
     const { request } = trace;
     if (!(error instanceof OperationalError) || !request.definition.acksLate) return this.#failed(trace, error);
+    await trace.tell({ state: "REJECTED", exception: error });
     this.#voice.reject(request, true);
     this.#voice.log(request, "error", `goes back to its queue: what follows it could not be sent: ${error.message}`);
   }
@@ -268,36 +272,25 @@ export class Tracer {
     } catch (error) {
       return this.#unsent(trace, error);
     }
+    await trace.tell({ state: "IGNORED", exception: new Ignore(`Replaced by ${signature.task}`) });
     if (request.definition.acksLate) request.acknowledge();
     this.#voice.log(request, "info", `replaced by ${signature.task}`);
   }
 
-  async #rejected({ request, running }: Trace, reject: Reject): Promise<void> {
+  async #rejected(trace: Trace, reject: Reject): Promise<void> {
+    const { request, running } = trace;
     const { compatibility } = this.#context.settings;
+    await trace.tell({ state: "REJECTED", exception: reject });
     if (!reject.requeue && request.storesErrors && writes(compatibility, "rejectStored")) {
       const recorded = this.#results.record(reject);
       const { args, kwargs } = running.request;
       await this.#results.store(request, "FAILURE", recorded.stored, { traceback: recorded.traceback, args, kwargs });
-      this.#voice.event(request, "task-failed", { exception: shownError(recorded), traceback: recorded.traceback });
+      const { traceback } = recorded;
+      await tellFailureSignal(this.#context, { request, self: running.self }, { exception: reject, traceback });
+      this.#voice.event(request, "task-failed", { exception: shownError(recorded), traceback });
     }
     this.#voice.reject(request, reject.requeue);
     this.#voice.log(request, "warn", `reject requeue=${reject.requeue ? "True" : "False"}: ${reject.reason ?? "None"}`);
-  }
-
-  async #timedOut(trace: Trace, error: Error): Promise<void> {
-    const { request, running } = trace;
-    this.#voice.log(request, "error", `Hard time limit (${request.timeLimit}s) exceeded`);
-    const recorded = this.#results.record(error);
-    if (request.storesErrors) {
-      const { args, kwargs } = running.request;
-      await this.#results.store(request, "FAILURE", recorded.stored, { args, kwargs });
-    }
-    await this.#followUp.failed(await this.#followed(trace), error, recorded, request.storesErrors);
-    if (request.definition.acksLate) {
-      if (request.definition.acksOnTimeout) request.acknowledge();
-      else this.#voice.reject(request, true);
-    }
-    this.#voice.event(request, "task-failed", { exception: shownError(recorded), traceback: recorded.traceback });
   }
 
   /**
@@ -319,46 +312,10 @@ export class Tracer {
       }
       this.#voice.log(request, "error", "was lost too often (taskRedeliveryLimit), and does not go back to its queue");
     }
-    return this.#failed(trace, error);
-  }
-
-  /**
-   * The worker goes away without waiting, or lost its broker. A message that was not acknowledged is put back for others; of one that was,
-   * nobody will hear again, which its state tells. Mirrors `celery/worker/request.py cancel`.
-   */
-  async #cancelled({ request }: Trace, reason: Error): Promise<void> {
-    this.#voice.event(request, "task-cancelled", {});
-    const isLostConnection = reason instanceof Retry;
-    if (request.storesErrors && (request.acknowledged || isLostConnection)) {
-      const { stored } = this.#results.record(new Retry(null, null, "cancelled by Celery"));
-      await this.#results.store(request, "RETRY", stored);
-    }
-    // On a connection that takes back what it gave, this says nothing new.
-    if (isLostConnection) request.reject(true);
-  }
-
-  async #revoked(
-    request: Request,
-    reason: "revoked" | "expired" | "terminated",
-    event: { terminated: boolean; signum: number | null; expired: boolean },
-  ): Promise<void> {
-    const { stored } = this.#results.record(new TaskRevokedError(reason));
-    this.#voice.event(request, "task-revoked", event);
-    if (request.storesErrors) await this.#results.store(request, "REVOKED", stored);
-    await this.#revokedPart(request, stored);
-    request.acknowledge();
-    this.#state.taskReady(request);
-  }
-
-  /** A revoked part still counts, or its chord would wait for ever. */
-  async #revokedPart(request: Request, stored: unknown): Promise<void> {
-    if (!request.headers.group) return;
-    try {
-      const [, , embed] = await this.#forwardBody(request);
-      await this.#followUp.partReturned({ ...identityOf(request), embed }, "REVOKED", stored);
-    } catch (error) {
-      if (!isUnreadable(error)) throw error;
-    }
+    await this.#failed(trace, error);
+    // The task's own hooks went with the child.
+    const { traceback } = this.#results.record(error);
+    await tellFailureSignal(this.#context, { request, self: trace.running.self }, { exception: error, traceback });
   }
 
   async #unreadable(request: Request, error: Error): Promise<void> {
@@ -381,15 +338,16 @@ export class Tracer {
     );
     if (request.definition.acksLate) request.reject(error instanceof OperationalError);
     else request.acknowledge();
+    const { signals } = this.#context;
+    if (!signals.has("task_internal_error")) return;
+    const traceback = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+    const { id: taskId, task: sender } = request;
+    const event = { sender, taskId, request: request.received(), exception: error, traceback };
+    await signals.send("task_internal_error", event);
   }
 
   /** What follows the task, every value as it came. */
-  async #followed({ request, running }: Trace): Promise<Followed> {
-    const embed: Embed = isEmpty(running.embed) ? running.embed : (await this.#forwardBody(request))[2];
-    return { ...identityOf(request), request: running.request, embed };
-  }
-
-  async #forwardBody(request: Request): Promise<TaskBody> {
-    return request.body ?? this.#bodies.readForward(request.delivery.message);
+  #followed({ request, running }: Trace): Promise<Followed> {
+    return followedOf(request, running, this.#bodies);
   }
 }

@@ -5,6 +5,7 @@ import type { Queue } from "../../protocol/transport/entities.ts";
 import { createPool } from "../adapters.ts";
 import { ImproperlyConfigured, Retry, Terminated } from "../app/errors.ts";
 import { nodeFormat, nodename } from "../app/nodename.ts";
+import type { SignalEvents } from "../app/signals.ts";
 import type { Broker } from "../brokers/broker.ts";
 import { Pidbox } from "../control/pidbox.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
@@ -28,6 +29,15 @@ const CLOSE_MS = 5000;
 
 /** Set in the global object of a pool's child, whose application may come with another copy of this package. */
 const POOL_CHILD = Symbol.for("celeriac.poolChild");
+
+/** Signals about a worker that is there. */
+type WorkerSignal =
+  | "celeryd_after_setup"
+  | "worker_init"
+  | "worker_ready"
+  | "worker_shutting_down"
+  | "worker_shutdown"
+  | "heartbeat_sent";
 
 /** A worker: takes tasks from queues and runs them, until it is stopped. */
 export class Worker {
@@ -61,15 +71,16 @@ export class Worker {
 
   /** @throws ImproperlyConfigured, QueueNotFound */
   constructor(context: WorkerContext, options: WorkerOptions) {
-    const { settings } = context;
-    this.#context = servingBuiltins({ ...context, settings: { ...settings, ...limitsOf(options) } });
-    const pool = poolOf(context, options);
+    this.hostname = nodename(options.hostname);
+    const settings = { ...context.settings, ...limitsOf(options) };
+    void context.signals.send("celeryd_init", { sender: this.hostname, conf: settings, options: { ...options } });
+    this.#context = servingBuiltins({ ...context, settings });
+    const pool = poolOf(this.#context, options);
     const concurrency =
       options.concurrency ?? settings.workerConcurrency ?? availableParallelism() * (pool === "async" ? 10 : 1);
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new ImproperlyConfigured(`concurrency cannot be ${concurrency}: it is a whole number from 1 up`);
     }
-    this.hostname = nodename(options.hostname);
     this.#options = options;
     const { autoscale } = options;
     if (autoscale && !(autoscale.max >= 1 && autoscale.min >= 0 && autoscale.min <= autoscale.max)) {
@@ -134,9 +145,10 @@ export class Worker {
   /**
    * Stops warm: takes no more tasks, lets those that run finish, puts the others back, says goodbye. Until then it
    * goes on answering remote control. Safe to call twice.
+   * @param sig the signal that asked for it
    */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stopWarm();
+  stop(sig?: string): Promise<void> {
+    this.#stopping ??= this.#stopWarm(sig);
     this.#stopping.then(this.#onStopped, this.#onStopped);
     return this.#stopping;
   }
@@ -144,11 +156,13 @@ export class Worker {
   /**
    * Stops cold: tasks that run are told to stop by their signal, or killed with their child, and not waited for, unless
    * `workerSoftShutdownTimeout` gives them time. Messages of tasks with late acknowledgement are put back.
+   * @param sig the signal that asked for it
    */
-  async terminate(): Promise<void> {
+  async terminate(sig?: string): Promise<void> {
     const { settings, log } = this.#context;
     this.#stop.abort();
     log.warn({}, "worker: Cold shutdown");
+    await this.#signal("worker_shutting_down", { sig: sig ?? null, how: "Cold", exitcode: 1 });
     await Promise.race([this.#consumer?.cancel(), pause(CLOSE_MS)]);
     const timeout = settings.workerSoftShutdownTimeout;
     const isIdle = this.state.active.size === 0 && !settings.workerEnableSoftShutdownOnIdle;
@@ -204,6 +218,7 @@ export class Worker {
 
   async #startAll(): Promise<void> {
     const { settings, log } = this.#context;
+    await this.#signal("worker_init", {});
     if (isPoolChild()) {
       throw new ImproperlyConfigured(
         "a worker was started by the module that the children of a pool import: start it from a module of its own",
@@ -215,6 +230,7 @@ export class Worker {
     this.#broker = broker;
     broker.onStateChange = (connected, error) => this.#onBroker(connected, error);
     this.#openStateDb();
+    await this.#signal("celeryd_after_setup", { conf: settings });
     await connectPatiently(broker, settings, log, this.#stop.signal);
     await this.#mingle(broker);
     if (this.#options.purge) await this.#purge(broker);
@@ -242,10 +258,18 @@ export class Worker {
     this.#autoscaler?.start();
     this.#startedAt = Date.now() / 1000;
     if (!this.#options.withoutHeartbeat) {
-      this.#heartbeat = new Heartbeat(events, this.state, this.#options.heartbeatInterval);
+      const onSent = (): void => void this.#signal("heartbeat_sent", {});
+      this.#heartbeat = new Heartbeat(events, this.state, this.#options.heartbeatInterval, onSent);
       this.#heartbeat.start();
     }
     log.info({ node: this.hostname, queues: this.queues, concurrency: this.concurrency }, `${this.hostname} ready.`);
+    await this.#signal("worker_ready", {});
+  }
+
+  /** Tells the receivers of one of the worker's own signals. */
+  async #signal<N extends WorkerSignal>(name: N, more: Omit<SignalEvents[N], "sender" | "instance">): Promise<void> {
+    const event = { sender: this.hostname, instance: this, ...more } as unknown as SignalEvents[N];
+    await this.#context.signals.send(name, event);
   }
 
   #makeAutoscaler(): Autoscaler | undefined {
@@ -360,11 +384,12 @@ export class Worker {
     }
   }
 
-  async #stopWarm(): Promise<void> {
+  async #stopWarm(sig: string | undefined): Promise<void> {
     const { log } = this.#context;
     this.#stop.abort();
     await this.#started?.catch(() => undefined);
     if (this.#startedAt > 0) {
+      await this.#signal("worker_shutting_down", { sig: sig ?? null, how: "Warm", exitcode: 0 });
       const running = this.#pool.active;
       log.info({ running }, `worker: Warm shutdown${running > 0 ? `, waiting for ${running} task(s)` : ""}`);
     }
@@ -393,6 +418,7 @@ export class Worker {
     }
     await this.#broker?.close(CLOSE_MS);
     await this.#stateDb?.close();
+    if (this.#startedAt > 0) await this.#signal("worker_shutdown", {});
     this.#startedAt = 0;
   }
 }

@@ -16,7 +16,9 @@ import {
   DateTime,
   Decimal,
   DecodeError,
+  type EagerResult,
   EncodeError,
+  type ErrorInfo,
   Float,
   type GetOptions,
   type GivenSettings,
@@ -32,6 +34,7 @@ import {
   PlainDate,
   PlainTime,
   type QueueSetting,
+  type Receiver,
   Reject,
   type Request,
   Retry,
@@ -40,6 +43,9 @@ import {
   type Self,
   type SendOptions,
   type Settings,
+  type SignalEvents,
+  type SignalName,
+  type Signals,
   type Signature,
   SoftTimeLimitExceeded,
   type State,
@@ -128,6 +134,15 @@ const everyOption: TaskOptions = {
   queue: "celery",
   priority: 3,
   serializer: "json",
+  trail: false,
+  storeEagerResult: true,
+  beforeStart(taskId: string, args: unknown[], kwargs: Record<string, unknown>) {
+    return [this.request.id === taskId, args, kwargs];
+  },
+  onSuccess: async (retval, taskId) => [retval, taskId],
+  onFailure: (exc, taskId, args, kwargs, einfo: ErrorInfo) => [exc, taskId, args, kwargs, einfo.traceback],
+  onRetry: (exc, _taskId, _args, _kwargs, einfo) => [exc, einfo?.exception],
+  afterReturn: (status: string, retval: unknown) => [status, retval],
 };
 const every = app.task(everyOption, (x: number, y = 2): string => `${x}${y}`);
 app.task({ ...everyOption, rateLimit: 5, retryBackoff: 2, maxRetries: 5, bind: false }, () => undefined);
@@ -154,12 +169,37 @@ export const slow: Task<[seconds: number], string> = app.task(
     const name: string = self.name;
     const request: Request = self.request;
     await self.updateState({ state: "PROGRESS" });
+    await self.sendEvent("task-progress", { done: 1 });
+    self.log.info({ done: 1 }, "half way");
     if (request.retries === 0) throw self.retry({ countdown: seconds, maxRetries: 3, exc: new Error("again") });
     if (request.retries === 1) throw self.retry();
     if (request.isEager) throw self.replace(add.s(1, 2));
     return signal.aborted ? name : request.id;
   },
 );
+
+/** Signals by Celery's names, with what each tells. */
+export async function listen(): Promise<void> {
+  const signals: Signals = app.signals;
+  const onFailure: Receiver<"task_failure"> = ({ sender, taskId, exception, einfo }) =>
+    app.log.error({ err: exception, taskId }, `${sender} ${einfo.traceback}`);
+  signals.connect("task_failure", onFailure, { sender: "tasks.add" });
+  const known: boolean = signals.disconnect("task_failure", onFailure);
+  signals.connect("before_task_publish", async ({ headers, properties }) => {
+    Object.assign(headers, properties, { known });
+  });
+  signals.connect("worker_ready", ({ instance }) => app.log.info(instance.hostname));
+  const name: SignalName = "task_prerun";
+  const event: SignalEvents["task_postrun"] | undefined = undefined;
+  app.log.debug({ name, event }, "connected");
+}
+
+/** Tasks in place. */
+export async function inPlace(): Promise<number> {
+  const result: EagerResult<number> = await add.apply([1, 2], { throw: true, retries: 1, kwargs: {} });
+  const chained: AsyncResult<number> = await add.s(1, 2).apply();
+  return (await result.get()) + (await chained.get());
+}
 
 /** Every field of the request, with its type. */
 export function readRequest(request: Request): unknown[] {

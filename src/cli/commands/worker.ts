@@ -7,7 +7,7 @@ import { commandContext, type GlobalOptions, type LoggingOptions } from "../cont
 import { CommandFailure } from "../errors.ts";
 import { EX_OK } from "../exit-codes.ts";
 import { serveHealth } from "../health.ts";
-import { includeModule } from "../load-app.ts";
+import { includeModules } from "../load-app.ts";
 import { LOG_LEVELS } from "../log.ts";
 import { takePidfile } from "../pidfile.ts";
 import { runAgain } from "../restart.ts";
@@ -56,7 +56,11 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
       "-n, --hostname <name>",
       "the node's name, celeriac@%h by default; %h is the host, %n its first part, %d its domain",
     )
-    .option("-I, --include <modules>", "more modules to import, with commas between them", names)
+    .option(
+      "-I, --include <modules>",
+      "more modules to import, or patterns of files such as 'tasks/**/*.js', with commas between them",
+      names,
+    )
     .option(
       "-S, --statedb <path>",
       "keep revoked tasks in this file between two runs; %n is the node's name before the @, %p all of it",
@@ -109,7 +113,7 @@ async function runWorker(
   const { app, log, quiet, childOptions } = await commandContext(options, { needsApp: true });
   let removePidfile: (() => void) | undefined;
   try {
-    for (const module of options.include ?? []) await includeModule(module);
+    for (const module of options.include ?? []) await includeModules(module);
     const worker = app.worker({
       ...given("hostname", options.hostname),
       ...given("queues", options.queues),

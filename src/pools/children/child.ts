@@ -4,8 +4,8 @@ export type ToChild =
   | { type: "start"; data: unknown }
   | { type: "run"; job: number; work: unknown }
   | { type: "tell"; job: number; message: unknown }
-  /** To a `call`; the error's text, or null. */
-  | { type: "answer"; call: number; error: string | null }
+  /** To a `call`: what came of it, or the error's text. */
+  | { type: "answer"; call: number; error: string | null; value: unknown }
   /** Nothing more will come: the child is to clear up and to end. */
   | { type: "exit" };
 

@@ -4,7 +4,7 @@ import type { Child, FromChild } from "./child.ts";
 /** Work that a child does. */
 interface Work {
   readonly job: number;
-  onCall: (call: unknown) => Promise<void>;
+  onCall: (call: unknown) => Promise<unknown>;
   resolve(end: JobEnd): void;
 }
 
@@ -109,12 +109,13 @@ export class Seat {
 
   async #answer({ job, call, ask }: Extract<FromChild, { type: "call" }>): Promise<void> {
     let error: string | null = null;
+    let value: unknown;
     try {
       if (this.#work?.job !== job) throw new Error("the task is over");
-      await this.#work.onCall(ask);
+      value = await this.#work.onCall(ask);
     } catch (thrown) {
       error = (thrown as Error).message;
     }
-    if (!this.#gone) this.#child.send({ type: "answer", call, error });
+    if (!this.#gone) this.#child.send({ type: "answer", call, error, value });
   }
 }

@@ -22,7 +22,7 @@ function calls(context: BuiltinContext, name: string, argumentsOf: (item: unknow
 
 /** One after the other, as calls in place: none of them is a task of its own. */
 async function callEach(
-  { tasks, name: appName }: WorkerContext,
+  { tasks, name: appName, log, sendEvent }: WorkerContext,
   self: Self,
   { task: name }: SignatureData,
   calls: unknown[][],
@@ -32,7 +32,7 @@ async function callEach(
   const results: unknown[] = [];
   for (const args of calls) {
     self.signal.throwIfAborted();
-    const inPlace = { ...selfInPlace(name, appName), signal: self.signal };
+    const inPlace = { ...selfInPlace(name, { name: appName, log, sendEvent }), signal: self.signal };
     results.push(await definition.call(await definition.bind(args, {}), inPlace));
   }
   return results;

@@ -96,6 +96,9 @@ describe.concurrent("a wrong module says where it was looked for, and what is th
     const { code, said } = await refusal(["-A", "tasks.mjs", "worker", "-I", "./more"]);
     expect(said).toContain("Error: -I ./more: there is no");
     expect(code).toBe(2);
+    const none = await refusal(["-A", "tasks.mjs", "worker", "-I", "more/**/*.js"]);
+    expect(none.said).toContain("Error: -I more/**/*.js: no file of .js, .mjs, .ts, .mts matches, seen from ");
+    expect(none.code).toBe(2);
   });
 
   it.each([

@@ -26,6 +26,11 @@ app.task({ name: "tasks.endless", bind: true, acksLate: true, trackStarted: true
   self.signal.addEventListener("abort", () => console.error(JSON.stringify({ msg: "aborted" })));
   return new Promise<never>(() => {});
 });
+app.task({ name: "tasks.talk", bind: true }, async (self: Self, text: string) => {
+  self.log.info({ of: "its own" }, text);
+  await sleep(1);
+  app.log.info(text + " by the application");
+});
 app.task("tasks.stray", () => {
   void Promise.reject(new Error("forgotten"));
   return "returned";
@@ -80,6 +85,32 @@ describe("celeriac worker", () => {
     await start("-c", "2", "-n", "shop@%h");
     expect(await (await app.sendTask("tasks.add", [2, 3])).get(within)).toBe(5);
     expect(await (await app.sendTask("tasks.where")).get(within)).toBe(`shop@${hostname()}`);
+  });
+
+  it.each(["async", "threads"])("imports the modules that a pattern matches, in the pool %s", async (pool) => {
+    const served = (name: string): string =>
+      `import { app } from "${name.includes("/") ? "../" : ""}../tasks.ts"; app.task("${name}", (x: number) => x + 1);`;
+    project.write("more/one.ts", served("one"));
+    project.write("more/deep/two.ts", served("deep/two"));
+    project.write("more/deep/three.d.ts", "this is no module");
+    project.write("more/node_modules/four.ts", "nor is this");
+    await start("-I", "more/**/*.ts", "-P", pool, "-c", "1");
+    expect(await (await app.sendTask("one", [1])).get(within)).toBe(2);
+    expect(await (await app.sendTask("deep/two", [2])).get(within)).toBe(3);
+  });
+
+  it.each(["async", "processes"])("logs what a task says with its name and id, in the pool %s", async (pool) => {
+    const worker = await start("-P", pool, "-c", "1");
+    const result = await app.sendTask("tasks.talk", ["hello"]);
+    await result.get(within);
+    await eventually(() => worker.stderr.includes("by the application"));
+    const said = worker.log.filter(({ msg }) => msg.includes("hello"));
+    expect(said.map(({ msg }) => msg)).toEqual([
+      `tasks.talk[${result.id}]: hello`,
+      `tasks.talk[${result.id}]: hello by the application`,
+    ]);
+    for (const line of said) expect(line).toMatchObject({ id: result.id, task: "tasks.talk" });
+    expect(said[0]).toMatchObject({ of: "its own" });
   });
 
   it("takes from the queues that it is told", async () => {

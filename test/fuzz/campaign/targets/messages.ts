@@ -65,7 +65,7 @@ async function handled(request: Request, message: Message): Promise<unknown> {
   const shown = [argsRepr(args, 1024), saferepr(kwargs, 1024), request.isExpired(), request.customHeaders()];
   const forwarded = await bodies.readForward(message);
   sentOn(forwarded);
-  return { request: request.taskRequest(args, kwargs), embed, shown };
+  return { request: request.taskRequest(args, kwargs, embed), embed, shown };
 }
 
 /** What follows the task is read, changed and written again. */
