@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateBucketCommand, GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { Redis } from "ioredis";
 import type { Binary } from "mongodb";
 import { inject } from "vitest";
 import { S3Backend } from "../examples/s3-backend/s3-backend.ts";
@@ -11,6 +12,7 @@ import type { GivenSettings } from "../src/index.ts";
 import { memcachedProgram, startMemcached } from "../test/servers/memcached.ts";
 import { mongodbProgram, startMongodb } from "../test/servers/mongodb.ts";
 import { startS3 } from "../test/servers/s3.ts";
+import type { PythonSide } from "./python.ts";
 
 /** A place for results, as each language is told of it. */
 export interface ResultStore {
@@ -21,39 +23,60 @@ export interface ResultStore {
   settings?: Record<string, unknown>;
   /** More of the TypeScript side's own. */
   own?: GivenSettings;
+  /** More of the Python side's own. */
+  side?: Partial<PythonSide>;
+  /** What Python runs first. */
+  setup?: string;
+  /** Python's module of tasks, and of an error of the application's own; `tasks` unless given. */
+  errors?: string;
+  /** Redis unless given. */
+  broker?: string;
   /** The record of a task as it lies there; undefined when there is none. */
-  raw(taskId: string, prefix?: string): Promise<Buffer | undefined>;
+  raw?(taskId: string, prefix?: string): Promise<Buffer | undefined>;
   stop(): Promise<void>;
 }
+
+/** What a kind of place may be unable to do. */
+export type ResultAbility = "bytes" | "compression" | "extended" | "final" | "forget" | "groups" | "prefix" | "stamps";
 
 /** A kind of place. */
 export interface ResultStoreKind {
   name: string;
   /** What is missing here; undefined where it can be had. */
   lacks: string | undefined;
-  /** Whether Celery compresses what it stores there. */
-  compression: boolean;
-  /** Records are documents: no keys that could have a prefix, no bytes that could be compared, of groups only ids. */
-  documents?: boolean;
+  /** Why a test is not for it. */
+  unable?: Partial<Record<ResultAbility, string>>;
   start(): Promise<ResultStore>;
 }
 
 /** The key-value stores that results can be kept in. */
 export function resultStoreKinds(): ResultStoreKind[] {
   const memcached = memcachedProgram() ? undefined : "memcached";
+  const uncompressed = { compression: "Celery compresses nothing there" };
+  const documents = {
+    bytes: "documents have no bytes of their own",
+    groups: "only ids of a group are kept",
+    prefix: "documents have no keys",
+    stamps: "Celery writes stamps there, and reads none",
+  };
   return [
-    { name: "a folder", lacks: undefined, compression: true, start: folderStore },
-    { name: "memcached", lacks: memcached, compression: false, start: () => cacheStore(1) },
-    {
-      name: "MongoDB",
-      lacks: mongodbProgram() ? undefined : "MongoDB",
-      compression: true,
-      documents: true,
-      start: mongodbStore,
-    },
-    { name: "S3, by the example", lacks: undefined, compression: false, start: s3Store },
-    { name: "three memcached", lacks: memcached, compression: false, start: () => cacheStore(3) },
+    { name: "Redis", lacks: undefined, start: redisStore },
+    { name: "a folder", lacks: undefined, start: folderStore },
+    { name: "memcached", lacks: memcached, unable: uncompressed, start: () => cacheStore(1) },
+    { name: "MongoDB", lacks: mongodbProgram() ? undefined : "MongoDB", unable: documents, start: mongodbStore },
+    { name: "S3, by the example", lacks: undefined, unable: uncompressed, start: s3Store },
+    { name: "three memcached", lacks: memcached, unable: uncompressed, start: () => cacheStore(3) },
   ];
+}
+
+async function redisStore(): Promise<ResultStore> {
+  const backend = inject("redisUrl");
+  const redis = new Redis(backend);
+  return {
+    backend,
+    raw: async (taskId, prefix = "") => (await redis.getBuffer(`${prefix}celery-task-meta-${taskId}`)) ?? undefined,
+    stop: async () => redis.disconnect(),
+  };
 }
 
 async function cacheStore(count: number): Promise<ResultStore> {
