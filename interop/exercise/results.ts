@@ -12,8 +12,8 @@ import type { ResultStore, ResultStoreKind } from "../result-stores.ts";
 
 const within = { timeout: 20 };
 
-/** What {@link VALUES} of `python/results.py` is here. */
-const VALUES = {
+/** What `VALUES` of `python/results.py` is here. */
+export const VALUES = {
   when: new DateTime("2031-05-06T07:08:09.123456+00:00"),
   day: new PlainDate("2031-05-06"),
   cost: new Decimal("1.10"),
@@ -22,7 +22,14 @@ const VALUES = {
 };
 
 /** What `extended()` of `python/results.py` is here, but for its children and stamps. */
-const EXTENDED = { name: "tasks.add", args: [1, "ü"], kwargs: { k: [1.5] }, worker: "w@h", retries: 2, queue: "q" };
+export const EXTENDED = {
+  name: "tasks.add",
+  args: [1, "ü"],
+  kwargs: { k: [1.5] },
+  worker: "w@h",
+  retries: 2,
+  queue: "q",
+};
 
 /** When a task ended, as its record says it. */
 const DATE = /\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)?/;
@@ -124,7 +131,8 @@ OutOfStock, Outer = errors.OutOfStock, own_errors(errors)`);
     const stored = { exc_type: "ValueError", exc_message: ["bad", 1], exc_module: "builtins" };
     await sides.fromTypescript("FAILURE", stored, { traceback: "Traceback: bad" });
     expect(await sides.raised()).toMatchObject({ type: "ValueError", module: "builtins", args: ["'bad'", "1"] });
-    expect(await sides.asked("r.traceback")).toBe("Traceback: bad");
+    await sides.fromTypescript("FAILURE", stored, { traceback: "Traceback: bad" });
+    expect(await sides.asked("r.get(timeout=20, propagate=False) and r.traceback")).toBe("Traceback: bad");
     for (const type of ["OutOfStock", "Outer.Inner"]) {
       await sides.fromTypescript("FAILURE", { exc_type: type, exc_message: ["apple", [3]], exc_module: errors });
       const own = { type: type.split(".").at(-1), module: errors, args: ["'apple'", "[3]"] };
