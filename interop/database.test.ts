@@ -304,7 +304,7 @@ from results import *
 from tasks import OutOfStock
 import sqlalchemy as sa
 def engine(app):
-    return sa.create_engine(app.conf.result_backend.split("+", 1)[1])
+    return sa.create_engine(app.backend.url)
 def stored(app, task_id, column):
     with engine(app).connect() as connection:
         found = connection.execute(sa.text(f"SELECT {column} FROM celery_taskmeta WHERE task_id = :id"), {"id": task_id}).scalar()

@@ -19,10 +19,9 @@ VALUES = {
 
 def app_with(backend=None, **settings):
     """Another application of this process, with the same settings but for these."""
-    other = Celery(
-        "other", broker=os.environ["CELERY_BROKER_URL"], backend=backend or os.environ["CELERY_RESULT_BACKEND"],
-        set_as_current=False,
-    )
+    other = Celery("other", set_as_current=False)
+    # Celery would take CELERY_RESULT_BACKEND in the place of the setting.
+    other.backend_cls = backend
     other.conf.update(json.loads(os.environ["CELERIAC_SETTINGS"]))
     other.conf.update(settings)
     return other
