@@ -194,7 +194,10 @@ for (const { name, lacks: missing, start } of await databaseKinds()) {
         });
       });
 
-      it.each(["msgpack", "yaml", "pickle"])("holds results as %s, both ways", async (serializer) => {
+      // The exercise does these, and has workers of both languages, with 5.7.
+      const older = version === "5.7.0" ? [] : ["msgpack", "yaml", "pickle"];
+
+      it.for(older)("holds results as %s, both ways", async (serializer) => {
         const settings = { result_serializer: serializer, accept_content: ["json", serializer] };
         const sides = await sidesOn(await server.fresh(), settings);
         sides.app.register(pickleSerializer({ exceptions: ["tasks.OutOfStock"] }));
@@ -246,8 +249,7 @@ for (const { name, lacks: missing, start } of await databaseKinds()) {
         }
       });
 
-      // The exercise does it with 5.7.
-      it.skipIf(version === "5.7.0")("carries results between workers of both languages", async () => {
+      it.runIf(older.length > 0)("carries results between workers of both languages", async () => {
         const fresh = await server.fresh();
         const queues = { python: `python-${randomUUID()}`, typescript: `typescript-${randomUUID()}` };
         const side = { ...pythonSide(fresh, python), queue: queues.python };
