@@ -381,7 +381,8 @@ function isTimeZone(name: string): boolean {
   }
 }
 
-const NAMES = Object.keys(schema.shape);
+/** The names of all settings that have an effect, in camelCase. */
+export const SETTING_NAMES: readonly string[] = Object.keys(schema.shape);
 
 /** The settings of an application, and the names of those that were given and have no effect. */
 export interface ResolvedSettings {
@@ -402,7 +403,7 @@ export function resolveSettings(given: Record<string, unknown>): ResolvedSetting
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
     const camel = camelCase(name);
-    if (NAMES.includes(camel)) known[camel] = value;
+    if (SETTING_NAMES.includes(camel)) known[camel] = value;
     else if (SETTINGS_WITHOUT_EFFECT.has(camel)) ignored.push(name);
     else throw new ImproperlyConfigured(`There is no setting ${name}.${suggestion(camel)}`);
   }
@@ -423,7 +424,7 @@ export function snakeCase(name: string): string {
 }
 
 function suggestion(name: string): string {
-  const [best] = NAMES.map((known) => ({ known, distance: leven(known.toLowerCase(), name.toLowerCase()) })).sort(
+  const [best] = SETTING_NAMES.map((known) => ({ known, distance: leven(known.toLowerCase(), name.toLowerCase()) })).sort(
     (a, b) => a.distance - b.distance,
   );
   return best && best.distance <= Math.max(2, name.length / 4) ? ` Did you mean ${best.known}?` : "";
