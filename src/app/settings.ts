@@ -424,9 +424,10 @@ export function snakeCase(name: string): string {
 }
 
 function suggestion(name: string): string {
-  const [best] = SETTING_NAMES.map((known) => ({ known, distance: leven(known.toLowerCase(), name.toLowerCase()) })).sort(
-    (a, b) => a.distance - b.distance,
-  );
+  const [best] = SETTING_NAMES.map((known) => ({
+    known,
+    distance: leven(known.toLowerCase(), name.toLowerCase()),
+  })).sort((a, b) => a.distance - b.distance);
   return best && best.distance <= Math.max(2, name.length / 4) ? ` Did you mean ${best.known}?` : "";
 }
 

@@ -107,6 +107,11 @@ export interface Broker extends AsyncDisposable {
 export interface ConsumeOptions {
   /** How many deliveries may be unsettled at a time; 0 for no limit. */
   prefetch: number;
+  /**
+   * How many more may be taken now, whatever the prefetch says: asked before each look, and again after
+   * {@link Consumer.setPrefetch}. On Redis alone, where a consumer takes and is not given.
+   */
+  capacity?(): number;
   /** True when deliveries need no settling: mailboxes and events. */
   noAck?: boolean;
   /** Called for each message, in order. Must not throw. */

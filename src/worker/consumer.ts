@@ -8,7 +8,7 @@ import { NotRegistered } from "../app/errors.ts";
 import type { TaskDefinition } from "../app/task.ts";
 import type { Broker, Consumer, Delivery, UnreadableMessage } from "../brokers/broker.ts";
 import type { EventDispatcher } from "../events/dispatcher.ts";
-import type { Pool } from "../pools/pool.ts";
+import type { Job, Pool } from "../pools/pool.ts";
 import type { Autoscaler } from "./autoscaler.ts";
 import type { WorkerContext } from "./context.ts";
 import { EtaSchedule } from "./eta.ts";
@@ -34,6 +34,8 @@ export interface TaskConsumerOptions {
   hostname: string;
   /** Deliveries in hand for each task that can run at a time; 0 for no limit. */
   prefetchMultiplier: number;
+  /** Takes a task only when it can run at once. */
+  disablePrefetch: boolean;
 }
 
 /** Takes task messages from the queues and brings them to the pool. Mirrors `celery/worker/consumer/consumer.py`. */
@@ -62,9 +64,13 @@ export class TaskConsumer {
   }
 
   get prefetch(): number {
-    const { pool, autoscaler, prefetchMultiplier } = this.#options;
-    // A pool that may grow has to be told of what it is to grow for.
-    return (autoscaler?.max ?? pool.limit) * prefetchMultiplier;
+    return this.#slots * this.#options.prefetchMultiplier;
+  }
+
+  /** A pool that may grow has to be told of what it is to grow for. */
+  get #slots(): number {
+    const { pool, autoscaler } = this.#options;
+    return autoscaler?.max ?? pool.limit;
   }
 
   /** Tasks that wait for their time. */
@@ -76,6 +82,7 @@ export class TaskConsumer {
   async start(queues: readonly Queue[]): Promise<void> {
     this.#consumer = await this.#options.broker.consume(queues, {
       prefetch: this.prefetch,
+      ...(this.#options.disablePrefetch && { capacity: () => this.#slots - this.#options.state.reserved.size }),
       onDelivery: (delivery) => this.#receive(delivery),
       onUnreadable: (unreadable) => this.#onUnreadable(unreadable),
       onReturned: () => this.#dropReturned(),
@@ -237,10 +244,13 @@ export class TaskConsumer {
   }
 
   #reserve(request: Request): void {
-    const { state, pool, tracer, autoscaler } = this.#options;
+    const { state, pool, tracer, autoscaler, disablePrefetch } = this.#options;
     state.taskReserved(request);
     autoscaler?.onReceived();
-    pool.apply({ id: request.id, run: (child) => tracer.trace(request, child) });
+    const trace: Job["run"] = (child) => tracer.trace(request, child);
+    // The next one is taken when this one is over.
+    const traceAlone: Job["run"] = (child) => trace(child).finally(() => this.updatePrefetch());
+    pool.apply({ id: request.id, run: disablePrefetch ? traceAlone : trace });
   }
 
   #sendReceived(request: Request): void {

@@ -40,6 +40,8 @@ export interface WorkerOptions {
   /** True to send events about tasks: `workerSendTaskEvents`. */
   taskEvents?: boolean;
   prefetchMultiplier?: number;
+  /** True to take a task only when it can run at once, on Redis: `workerDisablePrefetch` unless given. */
+  disablePrefetch?: boolean;
   /** True to drop all messages in the queues first. */
   purge?: boolean;
   /** Path of the file that keeps revoked tasks between two runs, filled in as `hostname` is: `workerStateDb`. */

@@ -249,6 +249,7 @@ export class Worker {
       events,
       hostname: this.hostname,
       prefetchMultiplier: this.#options.prefetchMultiplier ?? settings.workerPrefetchMultiplier,
+      disablePrefetch: this.#disablesPrefetch(broker),
     });
     this.#consumer = consumer;
     await this.#startGossip(broker, events);
@@ -270,6 +271,16 @@ export class Worker {
   async #signal<N extends WorkerSignal>(name: N, more: Omit<SignalEvents[N], "sender" | "instance">): Promise<void> {
     const event = { sender: this.hostname, instance: this, ...more } as unknown as SignalEvents[N];
     await this.#context.signals.send(name, event);
+  }
+
+  #disablesPrefetch({ transport }: Broker): boolean {
+    const asked = this.#options.disablePrefetch ?? this.#context.settings.workerDisablePrefetch;
+    if (!asked || transport === "redis") return asked;
+    this.#context.log.warn(
+      { transport },
+      `workerDisablePrefetch has an effect on Redis alone, and none on ${transport}`,
+    );
+    return false;
   }
 
   #makeAutoscaler(): Autoscaler | undefined {

@@ -333,12 +333,13 @@ export class RedisConsumer implements Consumer, Settlement {
   }
 
   #room(): number {
-    return this.#prefetch === 0 ? TAKE_LIMIT : this.#prefetch - this.#held.size;
+    const room = this.#prefetch === 0 ? TAKE_LIMIT : this.#prefetch - this.#held.size;
+    return Math.min(room, this.#options.capacity?.() ?? room);
   }
 
   /** Under load a look waits until it can bring more than one message. */
   #worthwhile(): number {
-    return this.#held.size === 0 ? 1 : Math.max(1, Math.min(TAKE_LIMIT, this.#prefetch) >> 1);
+    return this.#held.size === 0 || this.#options.capacity ? 1 : Math.max(1, Math.min(TAKE_LIMIT, this.#prefetch) >> 1);
   }
 
   #listQueues(): string[] {

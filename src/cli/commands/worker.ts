@@ -23,6 +23,7 @@ interface WorkerCommandOptions extends GlobalOptions, LoggingOptions {
   pool?: string;
   taskEvents?: boolean;
   prefetchMultiplier?: number;
+  disablePrefetch?: boolean;
   include?: string[];
   purge?: boolean;
   softTimeLimit?: number;
@@ -93,6 +94,7 @@ export function addWorkerCommand(program: Command, done: (exitCode: number) => v
     .option("--time-limit <seconds>", "hard time limit of tasks that have none of their own", seconds)
     .option("--soft-time-limit <seconds>", "soft time limit of tasks that have none of their own", seconds)
     .option("--prefetch-multiplier <number>", "how many tasks to hold for each slot; 0 for no limit", countOrNone)
+    .option("--disable-prefetch", "take a task only when it can run at once (on Redis)")
     .option("--max-tasks-per-child <number>", "how many tasks a thread or process runs before it is replaced", count)
     .option("--max-memory-per-child <KiB>", "memory after which a thread or process is replaced", count)
     .optionsGroup("Queue Options:")
@@ -122,6 +124,7 @@ async function runWorker(
       ...given("pool", options.pool),
       ...given("taskEvents", options.taskEvents),
       ...given("prefetchMultiplier", options.prefetchMultiplier),
+      ...given("disablePrefetch", options.disablePrefetch),
       ...given("heartbeatInterval", options.heartbeatInterval),
       ...given("timeLimit", options.timeLimit),
       ...given("softTimeLimit", options.softTimeLimit),
