@@ -420,9 +420,10 @@ export async function control(): Promise<void> {
   await commands.rateLimit("tasks.add", 10, { reply: true, timeout: 1, destination: ["celery@host"] });
   const asked: Inspect = commands.inspect({ timeout: 1, destination: ["celery@host"] });
   const active: Record<string, unknown> | null = await commands.inspect().active();
+  const [task] = (await commands.inspect().active())["celery@host"];
   await Promise.all([asked.ping(), asked.registered(), asked.stats(), asked.activeQueues()]);
   await Promise.all([asked.scheduled(), asked.reserved(), asked.revoked()]);
-  void [pongs, active];
+  void [pongs, active, task];
 }
 
 // Workers, and the end.
