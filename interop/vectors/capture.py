@@ -28,6 +28,7 @@ from kombu.utils.json import dumps
 
 from delayed import delayed_delivery
 from formats import bombs, compressed, compressed_results, pickle_refused, pickle_values, yaml_texts, yaml_values
+from sent_canvases import sent_canvases
 from signed import signed_messages
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -42,6 +43,11 @@ app.conf.update(result_extended=False)
 @app.task(name="tasks.add")
 def add(x, y):
     return x + y
+
+
+@app.task(name="tasks.step")
+def step(*args, **kwargs):
+    pass
 
 
 class Coffee:
@@ -313,7 +319,7 @@ CAPTURES = {
     "json-values": json_values, "msgpack-values": msgpack_values, "events": events, "pidbox": pidbox, "canvases": canvases,
     "pickle-values": pickle_values, "pickle-refused": pickle_refused, "yaml-values": yaml_values, "yaml-texts": yaml_texts,
     "signed-messages": signed_messages, "compressed": compressed, "compressed-results": compressed_results, "bombs": bombs,
-    "delayed-delivery": delayed_delivery,
+    "delayed-delivery": delayed_delivery, "sent-canvases": lambda: sent_canvases(step),
 }
 
 # Salt and keys are random, and no two versions of a library compress alike: these can only be there.
