@@ -55,6 +55,7 @@ SHAPES = {
     "task with both": t(1, link=LINK, on_error=ERR),
     "task with a group as link": t(1, link=gr(b, c)),
     "task with stamps": t(1, stamp={"tenant": "x"}),
+    "task with a link and stamps": t(1, link=LINK, on_error=ERR, stamp={"tenant": "x"}),
     "clone of a task": t(1, set={"queue": "q"}, link=LINK, clone=True),
     "chain of one": ch(a),
     "chain": ch(a, b, c),
@@ -122,6 +123,7 @@ SHAPES = {
     "starmap": {"starmap": [[1, 2], [3, 4]]},
     "chunks": {"chunks": [[1, 2], [3, 4], [5, 6]], "n": 2},
     "map in a group": gr({"map": [1, 2]}, {"starmap": [[3, 4]]}),
+    "chunks that leave a rest": {"chunks": [[n, n] for n in range(7)], "n": 3},
     "map with a queue": {"map": [1, 2], "set": {"queue": "q"}},
 }
 

@@ -55,6 +55,7 @@ function freezeChain(sig: SignatureData, options: FreezeOptions, context: Freeze
   const steps = prepareSteps({ ...options, tasks: tasksOf(sig), args: sig.args, kwargs: {}, copy: false }, context);
   const [last] = steps.results;
   if (!last) throw new TypeError("an empty chain has no result");
+  sig.options.task_id = last.id;
   return last;
 }
 

@@ -9,6 +9,7 @@ import {
   groupOf,
   merge,
   type SignatureData,
+  signature,
   tasksOf,
 } from "../../protocol/canvas/signature.ts";
 import { type Compatibility, writes } from "../../protocol/compatibility.ts";
@@ -95,6 +96,7 @@ export class CanvasSender implements Canvas {
   }
 
   #applyTask(data: SignatureData, args: readonly unknown[], kwargs: Options, options: Options): Promise<AsyncResult> {
+    if (data.task === "celery.chunks") return this.#applyGroup(groupOfChunks(data), args, kwargs, options);
     const call = merge(data, args, kwargs, options);
     return this.send(data.task, call.args, call.kwargs, call.options);
   }
@@ -270,6 +272,14 @@ export class CanvasSender implements Canvas {
     const running = this.#context.running();
     if (running?.trail) running.children.push(asTuple(node));
   }
+}
+
+/** Sent on its own, the task `celery.chunks` is the group that it would send. Mirrors `celery/canvas.py chunks`. */
+function groupOfChunks({ kwargs, options }: SignatureData): SignatureData {
+  const { task, it, n } = kwargs as { task: SignatureData; it: unknown[]; n: number };
+  const chunks = Array.from({ length: Math.ceil(it.length / n) }, (_, index) => it.slice(index * n, (index + 1) * n));
+  const members = chunks.map((chunk) => signature("celery.starmap", [], { task: clone(task), it: chunk }, {}, true));
+  return groupOf(members, options);
 }
 
 /** `chain(a, b, c)` or `chain([a, b, c])`: each task gets the result of the one before. */

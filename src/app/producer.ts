@@ -191,7 +191,9 @@ export class Producer {
     const known = this.#plans.get(options);
     if (known) return known;
     const { settings, router } = this.#context;
-    const plan = sendPlan(router.route(options, name, args, kwargs), settings, this.#context);
+    const ignored = name.startsWith("celery.") ? { ignore_result: settings.taskIgnoreResult } : undefined;
+    const given = ignored ? { ...ignored, ...options } : options;
+    const plan = sendPlan(router.route(given, routedName(name, kwargs), args, kwargs), settings, this.#context);
     if (router.isTrivial && Object.isFrozen(options)) this.#plans.set(options, plan);
     return plan;
   }
@@ -250,4 +252,11 @@ function secondsUntil({ countdown, eta }: TaskOptions, timeZone: string, now: Da
 async function compressed(message: Message, method: string): Promise<Message> {
   const { body, contentType: compression } = await compress(message.body, method);
   return { ...message, body, headers: { ...message.headers, compression } };
+}
+
+/** What calls another task in a loop goes where that one would. Mirrors `celery/canvas.py _basemap.apply_async`. */
+function routedName(name: string, kwargs: Readonly<Record<string, unknown>>): string {
+  if (name !== "celery.map" && name !== "celery.starmap") return name;
+  const { task } = kwargs.task as { task?: unknown };
+  return typeof task === "string" ? task : name;
 }

@@ -1,5 +1,5 @@
 import { linkErrorTo, linkTo, pipe } from "../../protocol/canvas/compose.ts";
-import { clone, type SignatureData, tasksOf } from "../../protocol/canvas/signature.ts";
+import { clone, listOption, type SignatureData, tasksOf } from "../../protocol/canvas/signature.ts";
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import { ImproperlyConfigured } from "./errors.ts";
 import type { AsyncResult } from "./result.ts";
@@ -134,9 +134,17 @@ function setImmutable(data: SignatureData, immutable: boolean): void {
   }
 }
 
+/**
+ * Of a canvas its tasks are stamped, of a chord those of the header, and what is linked to any of them.
+ * Mirrors `celery/canvas.py stamp` of each type, without a visitor.
+ */
 function stampAll(data: SignatureData, stamps: Record<string, unknown>): void {
-  if (data.subtask_type) for (const task of tasksOf(data)) stampAll(task, stamps);
-  if (data.subtask_type === "chord" && data.kwargs.body) stampAll(data.kwargs.body as SignatureData, stamps);
+  for (const name of ["link", "link_error"] as const)
+    for (const linked of listOption(data, name)) stampAll(linked, stamps);
+  if (data.subtask_type) {
+    for (const task of tasksOf(data)) stampAll(task, stamps);
+    return;
+  }
   const stamped = new Set([...((data.options.stamped_headers as string[] | undefined) ?? []), ...Object.keys(stamps)]);
   Object.assign(data.options, stamps, { stamped_headers: [...stamped] });
 }

@@ -89,11 +89,14 @@ function asCall(definition: TaskDefinition | undefined, args: readonly unknown[]
   return { args, kwargs: {} };
 }
 
-/** Mirrors `celery/canvas.py xmap` and `xstarmap`: a task of the worker's own that calls this one in a loop. */
+/**
+ * Mirrors `celery/canvas.py xmap` and `xstarmap`: a task of the worker's own that calls this one in a loop. It goes
+ * where this one would.
+ */
 function mapOf(name: string, task: SignatureData, items: unknown[]): SignatureData {
-  return signature(name, [], { task: clone(task), it: items }, {}, true);
+  return signature(name, [], { task: clone(task), it: items }, { ...task.options }, true);
 }
 
 function chunksOf(task: SignatureData, items: unknown[][], n: number): SignatureData {
-  return signature("celery.chunks", [], { task: clone(task), it: items, n }, {}, true);
+  return signature("celery.chunks", [], { task: clone(task), it: items, n }, { ...task.options }, true);
 }

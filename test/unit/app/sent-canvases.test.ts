@@ -54,9 +54,21 @@ describe("a canvas is sent as Python sends it", () => {
   it.each(vectors<{ name: string; shape: Shape; sent: unknown[] }>("sent-canvases"))("$name", async (vector) => {
     sent.length = 0;
     const { apply = [], options = {} } = vector.shape;
-    await composed(vector.shape).applyAsync(apply, options);
+    const applying = composed(vector.shape).applyAsync(apply, options);
+    // Nothing to send is an error here, as nobody would know whose application it is.
+    if (vector.sent.length === 0) return await expect(applying).rejects.toThrow("there is nothing to send");
+    await applying;
     expect(told(sent)).toEqual(vector.sent);
   });
+});
+
+it.each(["map", "starmap", "chunks"] as const)("%s goes where the task that it calls would", async (kind) => {
+  sent.length = 0;
+  const there = app.remote("tasks.there", { queue: "there" }) as Task;
+  await (kind === "chunks" ? there.chunks([[1], [2]], 1) : there[kind]([[1], [2]])).applyAsync();
+  expect(sent.map((message) => (message as { routingKey: string }).routingKey)).toEqual(
+    kind === "chunks" ? ["there", "there"] : ["there"],
+  );
 });
 
 function composed(shape: Shape): Signature {
