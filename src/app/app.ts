@@ -38,7 +38,7 @@ import { anonNodename } from "./nodename.ts";
 import { overridingSettings } from "./overrides.ts";
 import { Producer, type SentTask } from "./producer.ts";
 import { Queues } from "./queues.ts";
-import { AsyncResult, type ResultContext } from "./result.ts";
+import { AsyncResult, type GroupResult, type ResultContext, resultFromNode } from "./result.ts";
 import { resultCodec } from "./result-codec.ts";
 import { Router } from "./router.ts";
 import { keywords, positional, type SendOptions, wireOptions } from "./send-options.ts";
@@ -251,6 +251,12 @@ export class Celery implements AsyncDisposable {
   /** The result of a task that was sent before, here or elsewhere. */
   asyncResult<R = Untyped>(id: string): AsyncResult<R> {
     return new AsyncResult<R>(this.#results, id);
+  }
+
+  /** A group's result that was saved, here or in Python; null when there is none. Mirrors `GroupResult.restore`. */
+  async restoreGroup<R = Untyped>(id: string): Promise<GroupResult<R> | null> {
+    const node = await (await this.backend()).restoreGroup(id);
+    return node && (resultFromNode(this.#results, node) as GroupResult<R>);
   }
 
   /** Names of the tasks that this side serves, in order. */

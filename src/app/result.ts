@@ -1,3 +1,4 @@
+import { resultDiagram } from "../../protocol/canvas/diagram.ts";
 import type { TaskMeta } from "../../protocol/result/meta.ts";
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import { fromTuple } from "../../protocol/result/result-tuple.ts";
@@ -103,6 +104,28 @@ export class AsyncResult<R = Untyped> {
   /** Has workers drop the task when it comes up; with `terminate` also when it runs already. */
   async revoke(options: { terminate?: boolean; signal?: string } = {}): Promise<void> {
     await this.context.revoke(this.id, options);
+  }
+
+  /**
+   * This result and the results of all that its task sent, and those sent again, as they come: each with its value.
+   * Mirrors `celery/result.py AsyncResult.collect`.
+   * @throws as `get` does, for the first that failed
+   */
+  async *collect(options: GetOptions = {}): AsyncGenerator<[result: AsyncResult, value: Untyped]> {
+    yield [this as AsyncResult, await this.get(options)];
+    for (const child of await this.children()) yield* child.collect(options);
+  }
+
+  /**
+   * What this result follows and is made of, each task with its state of now, as a flowchart in the language of Mermaid.
+   * Tasks are told by their names where results are extended, else by their ids.
+   */
+  async toMermaid(): Promise<string> {
+    const backend = await this.context.backend();
+    const node = nodeOf(this as AsyncResult);
+    const ids = tasksOf(node);
+    const metas = await Promise.all(ids.map((id) => backend.getTaskMeta(id)));
+    return resultDiagram(node, new Map(ids.map((id, position) => [id, metas[position] as TaskMeta])));
   }
 
   toString(): string {
@@ -212,6 +235,36 @@ export class GroupResult<R = Untyped> extends AsyncResult<R[]> {
     return this.results;
   }
 
+  /**
+   * The members' results as they come, whichever is first.
+   * @throws as `get` does, for the first that fails; with `propagate: false` its error is the value
+   */
+  async *asCompleted(options: GetOptions = {}): AsyncGenerator<[result: AsyncResult<R>, value: R]> {
+    const settle: ((next: [AsyncResult<R>, R] | Promise<never>) => void)[] = [];
+    const inOrder = this.results.map(() => new Promise<[AsyncResult<R>, R]>((resolve) => settle.push(resolve)));
+    let settled = 0;
+    for (const result of this.results) {
+      const next = result.get(options).then((value): [AsyncResult<R>, R] => [result, value]);
+      next.then(
+        (pair) => settle[settled++]?.(pair),
+        (error: unknown) => settle[settled++]?.(Promise.reject(error)),
+      );
+    }
+    // Those that nobody comes to ask for, since an earlier one failed, are no unhandled rejections.
+    for (const next of inOrder) next.catch(() => undefined);
+    for (const next of inOrder) yield await next;
+  }
+
+  /** Keeps the ids of the members, for {@link Celery.restoreGroup} in another process. Mirrors `GroupResult.save`. */
+  async save(): Promise<void> {
+    await (await this.context.backend()).saveGroup(nodeOf(this as AsyncResult));
+  }
+
+  /** Drops what {@link save} kept. The members' results stay. */
+  async delete(): Promise<void> {
+    await (await this.context.backend()).deleteGroup(this.id);
+  }
+
   /** How many of the tasks have succeeded. */
   async completedCount(): Promise<number> {
     return (await Promise.all(this.results.map((result) => result.successful()))).filter(Boolean).length;
@@ -224,6 +277,18 @@ export class GroupResult<R = Untyped> extends AsyncResult<R[]> {
   override async revoke(options: { terminate?: boolean; signal?: string } = {}): Promise<void> {
     await Promise.all(this.results.map((result) => result.revoke(options)));
   }
+}
+
+/** A result as it is handed about. */
+function nodeOf(result: AsyncResult): ResultNode {
+  const { id, parent } = result;
+  const results = result instanceof GroupResult ? result.results.map(nodeOf) : null;
+  return { id, parent: parent && nodeOf(parent), results };
+}
+
+/** The ids of all tasks in a result, and of those that it follows. */
+function tasksOf(node: ResultNode): string[] {
+  return [...(node.parent ? tasksOf(node.parent) : []), ...(node.results ? node.results.flatMap(tasksOf) : [node.id])];
 }
 
 /** A result with its parents and members. */

@@ -1,4 +1,5 @@
 import { linkErrorTo, linkTo, pipe } from "../../protocol/canvas/compose.ts";
+import { canvasDiagram } from "../../protocol/canvas/diagram.ts";
 import { clone, listOption, type SignatureData, tasksOf } from "../../protocol/canvas/signature.ts";
 import type { ResultNode } from "../../protocol/result/result-tuple.ts";
 import { ImproperlyConfigured } from "./errors.ts";
@@ -91,6 +92,11 @@ export class Signature<R = Untyped> {
   /** The other signature after this one, with its result: Python's `this | next`. */
   pipe<N>(next: Signature<N>): Signature<N> {
     return new Signature<N>(this.#canvas ?? next.#canvas, pipe(clone(this.#data), clone(next.#data)));
+  }
+
+  /** The canvas as a flowchart in the language of Mermaid, for documents and pull requests. */
+  toMermaid(): string {
+    return canvasDiagram(this.#data);
   }
 
   clone(): Signature<R> {
