@@ -25,6 +25,7 @@ describe.skipIf(!suite)("all of Celery's own integration tests", () => {
     await redis.stop();
     keep(name, outcomes, output);
     console.log(table(name, outcomes));
+    if (outcomes.length === 0) throw new Error(`no test ran:\n${output}`);
     expect(outcomes.filter(({ outcome }) => outcome === "failed")).toEqual([]);
   });
 });

@@ -88,7 +88,8 @@ export async function runSuite(
   });
   const written: Record<string, [TestOutcome["outcome"], number, string]> = readReport(report, output);
   const outcomes = Object.entries(written).map(([test, [outcome, seconds, message]]) => ({
-    ...{ test, outcome, seconds, message },
+    // What Celery's authors expect to fail with theirs, and does not with ours.
+    ...{ test, outcome: message.startsWith("[XPASS(strict)]") ? "xpassed" : outcome, seconds, message },
   }));
   return { outcomes, output };
 }

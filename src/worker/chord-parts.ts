@@ -12,8 +12,8 @@ import type { WorkerContext } from "./context.ts";
 /** Seconds that a worker may take to send a chord's body before another takes it over. */
 const PUBLISH_SECONDS = 30;
 
-/** Fails what waits for a chord's body. */
-export type FailBody = (body: SignatureData, error: Error) => Promise<void>;
+/** Fails what waits for a chord's body. @param callErrbacks false where they were called already */
+export type FailBody = (body: SignatureData, error: Error, callErrbacks?: boolean) => Promise<void>;
 
 /** Tells chords that their parts ended, and sends the body of one that is complete. */
 export class ChordParts {
@@ -60,7 +60,9 @@ export class ChordParts {
     } catch (error) {
       this.#context.log.error({ err: error, group: groupId }, `Chord ${groupId} raised: ${(error as Error).message}`);
       const known = error instanceof ChordError ? error : new ChordError(`Join error: ${this.#shown(error)}`);
-      await this.#failBody(body, known);
+      // An errback of the chord was linked to the chords within it as well, and one of those has called it.
+      const inner = chord.header ? error : (error as Error).cause;
+      await this.#failBody(body, known, !(inner instanceof ChordError));
       await chord.failed();
       return;
     }

@@ -40,7 +40,7 @@ export class FollowUp {
   constructor(context: WorkerContext, results: ResultWriter) {
     this.#context = context;
     this.#results = results;
-    this.#chords = new ChordParts(context, (body, error) => this.failBody(body, error));
+    this.#chords = new ChordParts(context, (...failed) => this.failBody(...failed));
   }
 
   /**
@@ -134,18 +134,25 @@ export class FollowUp {
   /**
    * A chord whose header failed fails its body's result, calls the body's errbacks, and fails what follows it.
    * Mirrors `celery/backends/base.py chord_error_from_stack`.
+   *
+   * @param callErrbacks false where they were called already
    */
-  async failBody(body: SignatureData, error: Error): Promise<void> {
+  async failBody(body: SignatureData, error: Error, callErrbacks = true): Promise<void> {
     const result = resultOf(body);
-    if (result.subtask_type === "group") await this.#failGroup(result, bodyErrbacks(body), error);
-    else await this.#failResult(result, bodyErrbacks(body), error);
+    if (result.subtask_type === "group") await this.#failGroup(result, bodyErrbacks(body), error, callErrbacks);
+    else await this.#failResult(result, callErrbacks ? bodyErrbacks(body) : [], error);
     const recorded = this.#results.record(error);
     if (body.subtask_type === "chain") await this.#failChain(tasksOf(body).slice(0, -1), recorded, true);
     await this.#failChain(Array.isArray(body.options.chain) ? (body.options.chain as unknown[]) : [], recorded, true);
   }
 
   /** Each task of the group fails with what failed the header, if that is known. Mirrors `_handle_group_chord_error`. */
-  async #failGroup(group: SignatureData, ownErrbacks: readonly SignatureData[], error: Error): Promise<void> {
+  async #failGroup(
+    group: SignatureData,
+    ownErrbacks: readonly SignatureData[],
+    error: Error,
+    callErrbacks: boolean,
+  ): Promise<void> {
     const { cause } = error;
     const original = cause instanceof Error ? cause : error;
     for (const task of tasksOf(group)) {
@@ -153,8 +160,8 @@ export class FollowUp {
       const shown = errbacks.map((errback) => repr(errback));
       const distinct = errbacks.filter((_, position) => shown.indexOf(shown[position] as string) === position);
       const result = resultOf(task);
-      if (result.subtask_type === "group") await this.#failGroup(result, distinct, original);
-      else await this.#failResult(result, distinct, original);
+      if (result.subtask_type === "group") await this.#failGroup(result, distinct, original, callErrbacks);
+      else await this.#failResult(result, callErrbacks ? distinct : [], original);
     }
     const id = taskIdOf(group);
     const { stored, traceback } = this.#results.record(original);
