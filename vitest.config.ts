@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 const common = { environment: "node", pool: "forks" } as const;
@@ -15,8 +14,6 @@ const conformance = {
 
 export default defineConfig({
   test: {
-    // Most tests wait for servers and for other processes: a worker a core is busy for half of the time.
-    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       { test: { ...common, name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 10_000 } },
       {
